@@ -1,0 +1,71 @@
+/* The image of one launch: what the parent prepares and the child runs.
+ *
+ * One MAP_SHARED mapping holds a header, a record for each step, the steps, and the arena that their
+ * arguments point into. Shared, because it is the only memory both see when the child was forked without
+ * CLONE_VM. The Python side (image.py) lays it out; the sizes are checked against it at import.
+ */
+#ifndef SPAWNER_CHILD_H
+#define SPAWNER_CHILD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NEVER UINT32_MAX
+
+enum argument_kind {
+    ARG_VALUE = 0,  /* the number itself */
+    ARG_OFFSET = 1, /* an address: bytes from the start of the image */
+    ARG_RESULT = 2, /* what an earlier step returned */
+};
+
+enum step_flag {
+    STEP_FORKS = 1,         /* returns twice; where it returns non-zero the process ends (runc's stages) */
+    STEP_EXPECT_ZERO = 2,   /* a positive result is a failure too */
+    STEP_TOLERATE_ALL = 4,  /* no errno ends the plan: the result says "unknown" */
+};
+
+struct step {
+    uint64_t args[6];
+    uint32_t number; /* of the system call */
+    uint8_t kinds[6];
+    uint8_t flags;
+    uint8_t reserved;
+    int16_t tolerated[4]; /* errnos after which the plan goes on; 0 for none */
+};
+
+struct record {
+    uint64_t start_ns; /* CLOCK_MONOTONIC; 0: never begun */
+    uint64_t end_ns;   /* 0: never returned */
+    int64_t result;    /* as the kernel returns it: -errno */
+};
+
+struct image {
+    /* written by the parent before the child is born */
+    uint32_t step_count;
+    uint32_t steps_offset;
+    int32_t sync_fd;      /* the child's end of a SOCK_SEQPACKET pair, or -1: then no holding */
+    uint32_t hold_at;     /* wait for a word before the first step of this index or above */
+    uint32_t inject_at;   /* let this step "return" inject_errno instead of running it (tests) */
+    int32_t inject_errno;
+    /* written by the child */
+    uint32_t current;
+    int32_t failed;       /* index of the step that ended the plan, or -1 */
+    uint64_t born_ns;
+    int32_t parent_tid;   /* where CLONE_PARENT_SETTID writes */
+    int32_t child_tid;    /* where CLONE_CHILD_SETTID and CLEARTID write */
+    struct record records[];
+};
+
+#define EXIT_SETUP_FAILED 125
+
+/* Run the plan in the image `argument` points to. Never returns. Uses nothing of libc and writes nowhere but
+ * the image and its own stack, so it may run in a child that shares the parent's memory. */
+_Noreturn void child_main(void *argument);
+
+/* Make a child by system call `number` and run entry(argument) in it; the parent gets what the call
+ * returned (-errno on failure). The arguments are passed in the kernel's order. */
+long child_clone(long number, const long args[5], void (*entry)(void *), void *argument);
+
+uint64_t monotonic_ns(void);
+
+#endif

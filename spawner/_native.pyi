@@ -1,0 +1,25 @@
+SYSCALLS: dict[str, int]
+HEADER_SIZE: int
+RECORD_SIZE: int
+STEP_SIZE: int
+
+def spawn(
+    method: int,
+    flags: int,
+    exit_signal: int,
+    image: object,
+    relocations: bytes,
+    stack_size: int,
+    cgroup_fd: int,
+) -> tuple[int, int, int, int, object]: ...
+def posix_spawn(
+    path: bytes,
+    argv: list[bytes],
+    envp: list[bytes],
+    moves: list[tuple[int, int]],
+    defaults: int,
+    new_session: bool,
+) -> tuple[int, int, int, int]: ...
+def waitid(pidfd: int, options: int) -> tuple[int, int, tuple[int, ...]] | None: ...
+def dispositions() -> tuple[int, int]: ...
+def probe_clone3() -> int: ...

@@ -1,0 +1,137 @@
+"""Everything that is known to be wrong with a launch before it is tried, all at once and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spawner import mechanism as ways
+from spawner.dangers import Hazard, dangers
+from spawner.errors import Problem
+from spawner.flags import BY_NAME
+from spawner.namespaces import BY_NAME as KINDS
+from spawner.namespaces import names_of
+from spawner.rules import refusals
+from spawner.spec import Mechanism, Spec, Stdio
+
+_UTS_NAME_MAX = 64
+_CLOCKS = ("monotonic", "boottime")
+_PROPAGATIONS = ("private", "slave", "shared", "unchanged")
+
+
+def problems_of(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int, hold: bool) -> list[Problem]:
+    """Every reason not to launch; those the kernel would find itself only where ``spec.check`` is on."""
+    found = list(_malformed(spec))
+    if found:
+        return found
+    found += ways.problems_of(spec, mechanism, hold)
+    found += _incomplete(spec)
+    found += _harmful(spec, mechanism, flags, exit_signal)
+    if mechanism is Mechanism.POSIX_SPAWN:
+        found += _beyond_posix_spawn(spec)
+    if spec.check:
+        found += _refused(spec, mechanism, flags, exit_signal)
+    return found
+
+
+def _malformed(spec: Spec) -> Iterator[Problem]:
+    if not spec.args or not spec.args[0]:
+        yield Problem("no program to run", "name one")
+    for text in (*spec.args, spec.cwd, spec.hostname, spec.domainname, spec.mount_proc, spec.argv0):
+        if text is not None and "\0" in text:
+            yield Problem(f"{text!r} holds a NUL byte, which ends a string for the kernel", "leave it out")
+    for name, value in spec.env or ():
+        if not name or "=" in name or "\0" in name + value:
+            yield Problem(f"{name!r} cannot name an environment variable", "use NAME=VALUE without NUL bytes")
+    for name in sorted(spec.namespaces - KINDS.keys()):
+        yield Problem(f"unknown namespace {name!r}", f"the kinds are {', '.join(KINDS)}")
+    if spec.rootfs_propagation not in _PROPAGATIONS:
+        yield Problem(f"unknown propagation {spec.rootfs_propagation!r}", f"use one of {', '.join(_PROPAGATIONS)}")
+    for clock, _offset in spec.time_offsets:
+        if clock not in _CLOCKS:
+            yield Problem(f"no offset for a clock {clock!r}", f"the clocks are {' and '.join(_CLOCKS)}")
+    if spec.setgroups not in (None, "allow", "deny"):
+        yield Problem(f"setgroups cannot be {spec.setgroups!r}", "use allow or deny")
+
+
+# A field of the Spec, the namespace it needs, and what would happen without one.
+_NEEDS = (
+    ("hostname", "uts", "would rename this machine"),
+    ("domainname", "uts", "would rename this machine's domain"),
+    ("time_offsets", "time", "has no clock of its own to set"),
+    ("mount_proc", "mount", "would mount over the host's own tree"),
+    ("uid_mappings", "user", "has no map to write"),
+    ("gid_mappings", "user", "has no map to write"),
+    ("setgroups", "user", "has no map to write"),
+)
+
+
+def _incomplete(spec: Spec) -> Iterator[Problem]:
+    asked = names_of(ways.wanted_flags(spec)[0])
+    for name, needed, otherwise in _NEEDS:
+        if getattr(spec, name) and needed not in asked:
+            option = f"add a new {needed} namespace (-{KINDS[needed].letter})"
+            yield Problem(f"{name} without a new {needed} namespace {otherwise}", option)
+    for name in ("hostname", "domainname"):
+        value = getattr(spec, name)
+        if value is not None and len(value.encode("utf-8", "surrogateescape")) > _UTS_NAME_MAX:
+            yield Problem(f"{name} is longer than {_UTS_NAME_MAX} bytes", "shorten it (uname(2), __NEW_UTS_LEN)")
+    for kind, lines in (("user", spec.uid_mappings), ("group", spec.gid_mappings)):
+        if len(lines) > 1 or any(line.size != 1 for line in lines):
+            yield Problem(
+                f"a {kind} id map of more than one id",
+                "a child may map only its own id; ranges, which the parent must write, are not served yet",
+            )
+        if any(min(line.container_id, line.host_id) < 0 or line.size < 1 for line in lines):
+            yield Problem(f"a negative id in the {kind} id map", "ids count from 0")
+
+
+def _harmful(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> Iterator[Problem]:
+    """What the kernel would do, and the caller regret: never launched, whatever ``spec.check`` says."""
+    for hazard in _hazards(spec, mechanism, flags, exit_signal):
+        if hazard.danger.stops:
+            yield Problem(hazard.danger.harm, hazard.danger.remedy)
+    if flags & BY_NAME["CLONE_FS"].bit and spec.cwd is not None:
+        yield Problem(
+            "with CLONE_FS the child's chdir would move this process too, even after execve",
+            "leave out CLONE_FS or the working directory",
+        )
+    if flags & BY_NAME["CLONE_INTO_CGROUP"].bit:
+        yield Problem("CLONE_INTO_CGROUP needs a cgroup to go into", "placing a child in a cgroup is not served yet")
+
+
+def _hazards(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> Iterator[Hazard]:
+    """Dangers of what was asked for; the engine's own use of CLONE_VM, say, is its own business."""
+    via = _JUDGED_AS.get(mechanism)
+    if via in ("clone3", "clone"):
+        for hazard in dangers(flags, via, exit_signal):
+            if hazard.flags & spec.clone_flags or not hazard.flags:
+                yield hazard
+
+
+def warnings_of(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> tuple[str, ...]:
+    """What a person should know of a launch that is possible, a sentence each."""
+    return tuple(str(hazard) for hazard in _hazards(spec, mechanism, flags, exit_signal))
+
+
+_PLAN_FIELDS = ("cwd", "hostname", "domainname", "pdeathsig", "mount_proc")
+
+
+def _beyond_posix_spawn(spec: Spec) -> Iterator[Problem]:
+    for name in _PLAN_FIELDS:
+        if getattr(spec, name) is not None:
+            yield Problem(f"posix_spawn has no attribute for {name}", "use clone3, clone, fork or vfork")
+    if spec.stdio is Stdio.PTY:
+        yield Problem("posix_spawn cannot give the child a controlling terminal", "use clone3, clone, fork or vfork")
+
+
+# Which system call's rules a mechanism is subject to.
+_JUDGED_AS = {Mechanism.CLONE3: "clone3", Mechanism.CLONE: "clone", Mechanism.FORK_UNSHARE: "unshare"}
+
+
+def _refused(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> Iterator[Problem]:
+    via = _JUDGED_AS.get(mechanism)
+    if via is None:
+        return
+    mask = ways.wanted_flags(spec)[0] & ~ways.NEWTIME if via == "unshare" else flags
+    for refusal in refusals(mask, via, exit_signal):
+        yield Problem(f"{via} refuses: {refusal.rule.why}", refusal.rule.remedy, refusal.errno)

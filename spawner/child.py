@@ -1,0 +1,259 @@
+"""A launched child: look at it, signal it, wait for it, and leave nothing of it behind."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import resource
+import select
+import signal
+import struct
+from dataclasses import dataclass
+from types import TracebackType
+
+from spawner import _native
+from spawner.birth import WALL, Birth
+from spawner.plan import Plan
+from spawner.stdio import set_window
+from spawner.timeline import Event, events
+
+# linux/pidfd.h; the exit status is there since Linux 6.15, also of a child that is not ours to wait for.
+_PIDFD_GET_INFO = 0xC040FF0B
+_PIDFD_INFO = struct.Struct("=QQ11Ii")
+_PIDFD_INFO_EXIT = 1 << 3
+# An older kernel lacks the ioctl (ENOTTY, EINVAL), or somebody reaped before it kept statuses (ESRCH).
+_NO_INFO = (errno.ENOTTY, errno.EINVAL, errno.ESRCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a child ended: ``code`` if it exited, ``signal`` if one killed it (``core``: and it dumped core).
+
+    All None where the kernel told only that it ended. ``rusage`` is its own, as getrusage(2) has it, and None
+    where it was not ours to reap.
+    """
+
+    code: int | None
+    signal: int | None
+    core: bool
+    rusage: resource.struct_rusage | None
+
+    @property
+    def status(self) -> int | None:
+        """As a shell has it: the exit code, or 128 + the signal."""
+        return 128 + self.signal if self.signal is not None else self.code
+
+
+class Child:
+    """A child made by launch(). Use it as a context manager, or close() it.
+
+    Attributes are fixed at the launch: ``pid``, ``pidfd`` and the ``plan`` it ran. Methods that wait block the
+    calling thread; exited() is the asynchronous twin of wait().
+    """
+
+    def __init__(self, birth: Birth) -> None:
+        self._birth = birth
+        self._exit: Exit | None = None
+
+    def __repr__(self) -> str:
+        state = f"held before step {self.held}" if self.held is not None else "ended" if self._exit else "launched"
+        return f"<Child {self.pid} {state}>"
+
+    @property
+    def plan(self) -> Plan:
+        """What the child was launched by."""
+        return self._birth.plan
+
+    @property
+    def pid(self) -> int:
+        """Its process id in our pid namespace."""
+        return self._birth.pid
+
+    @property
+    def pidfd(self) -> int:
+        """A descriptor of it (pidfd_open(2)); -1 after close()."""
+        return self._birth.pidfd
+
+    @property
+    def start_time(self) -> int | None:
+        """Clock ticks since boot, field 22 of /proc/PID/stat; with the pid this names one process for ever."""
+        return self._birth.start_time
+
+    @property
+    def namespaces(self) -> dict[str, int | None]:
+        """Inode of each namespace by OCI name, read by the child itself just before execve; None: unknown."""
+        return self._birth.namespaces()
+
+    @property
+    def timeline(self) -> tuple[Event, ...]:
+        """Every system call of the launch so far, with times."""
+        birth = self._birth
+        if birth.image is None:
+            return (Event(None, "posix_spawn", "birth", self.plan.birth, *birth.span_since_origin, self.pid),)
+        return tuple(
+            events(birth.plan, birth.image, origin_ns=birth.origin_ns, birth=birth.span, seen_ns=birth.seen_ns)
+        )
+
+    @property
+    def stdin(self) -> int | None:
+        """Our end of its standard input, where that is a pipe."""
+        return self._birth.streams.parent.get("stdin")
+
+    @property
+    def stdout(self) -> int | None:
+        """Our end of its standard output, where that is a pipe."""
+        return self._birth.streams.parent.get("stdout")
+
+    @property
+    def stderr(self) -> int | None:
+        """Our end of its standard error, where that is a pipe."""
+        return self._birth.streams.parent.get("stderr")
+
+    @property
+    def pty(self) -> int | None:
+        """The master side of its terminal, where it has one of its own."""
+        return self._birth.streams.parent.get("pty")
+
+    def close_stream(self, name: str) -> None:
+        """Close our end of ``stdin``, ``stdout``, ``stderr`` or the ``pty`` before the rest."""
+        fd = self._birth.streams.parent.pop(name, None)
+        if fd is not None:
+            os.close(fd)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell its terminal a new size; ValueError if it has none of its own."""
+        if self.pty is None:
+            raise ValueError("the child has no terminal of its own")
+        set_window(self.pty, rows, columns)
+
+    # ---- held ----
+
+    @property
+    def held(self) -> int | None:
+        """The index of the step it waits before, or None."""
+        return self._birth.held
+
+    def step(self) -> None:
+        """Let a held child run one step and wait again. LaunchError if that fails, and the child is gone."""
+        if self.held is None:
+            raise ValueError("the child is not held")
+        self._birth.go_on(self.held + 1)
+
+    def resume(self, hold: int | str | None = None) -> None:
+        """Let a held child go on to execve, or to the step named by ``hold``. LaunchError as for launch()."""
+        self._birth.go_on(None if hold is None else index_of(self.plan, hold))
+
+    # ---- alive ----
+
+    def signal(self, number: int) -> None:
+        """Send a signal through the pidfd, so to no stranger; ProcessLookupError once it is reaped or dead."""
+        if self.pidfd < 0 or self._exit is not None:
+            raise ProcessLookupError(f"process {self.pid} has ended")
+        signal.pidfd_send_signal(self.pidfd, number)
+
+    def poll(self) -> Exit | None:
+        """How it ended, or None while it has not. Reaps it."""
+        return self.wait(0)
+
+    def wait(self, timeout: float | None = None) -> Exit | None:
+        """Wait for its end, at most ``timeout`` seconds (None: for ever), and reap it; None if it is not over."""
+        if self._exit is not None:
+            return self._exit
+        if self.pidfd < 0:
+            raise ValueError("the child is closed")
+        poller = select.poll()
+        poller.register(self.pidfd, select.POLLIN)
+        if not poller.poll(None if timeout is None else max(0, timeout) * 1000):
+            return None
+        self._exit = self._reap()
+        return self._exit
+
+    async def exited(self) -> Exit:
+        """Wait for its end without blocking the event loop, and reap it."""
+        if self._exit is None:
+            loop = asyncio.get_running_loop()
+            ended = asyncio.Event()
+            loop.add_reader(self.pidfd, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(self.pidfd)
+        answer = self.wait()
+        assert answer is not None
+        return answer
+
+    def _reap(self) -> Exit:
+        try:
+            answer = _native.waitid(self.pidfd, os.WEXITED | WALL)
+        except ChildProcessError:
+            return _exit_from_pidfd(self.pidfd)
+        assert answer is not None
+        code, status, usage = answer
+        micro = 1_000_000
+        rusage = resource.struct_rusage((usage[0] / micro, usage[1] / micro, *usage[2:]))
+        if code == os.CLD_EXITED:
+            return Exit(status, None, False, rusage)
+        return Exit(None, status, code == os.CLD_DUMPED, rusage)
+
+    # ---- the end ----
+
+    def close(self) -> None:
+        """Kill it if it lives, reap it, close every descriptor. Does nothing the second time."""
+        if self.pidfd >= 0 and self._exit is None:
+            if self.held is None:
+                self._exit = self._killed()
+            self._birth.held = None
+        if self._exit is not None and self.pidfd >= 0:
+            os.close(self._birth.pidfd)
+            self._birth.pidfd = -1
+        self._birth.discard()
+
+    def _killed(self) -> Exit:
+        try:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended by itself
+        ended = self.wait()
+        assert ended is not None
+        return ended
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def index_of(plan: Plan, step: int | str) -> int:
+    """The index of a step given by index or label; ValueError if the plan has none such."""
+    if isinstance(step, int):
+        if 0 <= step < len(plan.steps):
+            return step
+        raise ValueError(f"the plan has no step {step}: it has {len(plan.steps)}")
+    for index, candidate in enumerate(plan.steps):
+        if candidate.label == step:
+            return index
+    labels = ", ".join(dict.fromkeys(candidate.label for candidate in plan.steps))
+    raise ValueError(f"the plan has no step {step!r}; it has {labels}")
+
+
+def _exit_from_pidfd(pidfd: int) -> Exit:
+    """The exit status that the kernel keeps with a pidfd, for a child that somebody else reaped."""
+    request = bytearray(_PIDFD_INFO.pack(_PIDFD_INFO_EXIT, 0, *([0] * 11), 0))
+    try:
+        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, request)
+    except OSError as error:
+        if error.errno in _NO_INFO:
+            return Exit(None, None, False, None)
+        raise
+    fields = _PIDFD_INFO.unpack(request)
+    if not fields[0] & _PIDFD_INFO_EXIT:
+        return Exit(None, None, False, None)
+    status = fields[-1]
+    if os.WIFSIGNALED(status):
+        return Exit(None, os.WTERMSIG(status), os.WCOREDUMP(status), None)
+    return Exit(os.WEXITSTATUS(status), None, False, None)

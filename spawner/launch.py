@@ -1,0 +1,118 @@
+"""launch(): from a Spec or a Plan to a running Child, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+
+from spawner import _native, thread
+from spawner.birth import Birth
+from spawner.causes import explain
+from spawner.child import Child, index_of
+from spawner.compile import NOT_HERE, compile_spec
+from spawner.errors import LaunchError
+from spawner.plan import Plan
+from spawner.procfs import flags_and_start
+from spawner.spec import Mechanism, Spec, Stdio
+from spawner.stdio import open_streams
+
+
+def launch(what: Spec | Plan, *, hold: int | str | None = None, inject: tuple[int | str, int] | None = None) -> Child:
+    """Make the child and return once it runs its program, or waits before the step named by ``hold``.
+
+    ``hold`` is an index or a label; a Plan must have been compiled for holding. ``inject`` (step, errno) lets
+    one step fail with that errno instead of running, for tests. Blocks until execve has succeeded. Raises
+    SpecError for what cannot be launched, LaunchError for what failed; nothing is left behind then.
+    """
+    origin = time.monotonic_ns()
+    plan = compile_spec(what, hold=hold is not None) if isinstance(what, Spec) else what
+    hold_at = None if hold is None else index_of(plan, hold)
+    if hold_at is not None and plan.suspends:
+        raise ValueError("the plan was not compiled for holding: compile_spec(spec, hold=True)")
+    fault = None if inject is None else (index_of(plan, inject[0]), inject[1])
+    mask = _mask_bits()
+    try:
+        streams = open_streams(plan.stdio, plan.window)
+    except OSError as error:
+        cause, remedy = explain(plan, "stdio", error.errno or 0, error.filename)
+        raise LaunchError("stdio", errno=error.errno, cause=cause, remedy=remedy) from error
+    birth = Birth(plan, streams, origin_ns=origin)
+    if plan.mechanism is Mechanism.POSIX_SPAWN:
+        _posix_spawn(birth)
+    elif plan.pdeathsig is not None:
+        thread.call(lambda: birth.begin(mask=mask, hold_at=hold_at, inject=fault))
+    else:
+        birth.begin(mask=mask, hold_at=hold_at, inject=fault)
+    return Child(birth)
+
+
+def _mask_bits() -> int:
+    mask = 0
+    for number in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        mask |= 1 << (number - 1)
+    return mask
+
+
+def _posix_spawn(birth: Birth) -> None:
+    """Let libc do it: no plan, no status page, so also no step in the error."""
+    plan = birth.plan
+    caught, _ignored = _native.dispositions()
+    defaults = caught | 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
+    moves = (
+        [(birth.streams.child[name], number) for number, name in enumerate(("stdin", "stdout", "stderr"))]
+        if (plan.stdio is not Stdio.INHERIT)
+        else []
+    )
+    moves += [(fd, -1) for fd in _inheritable()]
+    last = 0
+    path = plan.program[0]
+    try:
+        for candidate in plan.program:
+            try:
+                made = _native.posix_spawn(
+                    os.fsencode(candidate),
+                    list(plan.argv),
+                    list(plan.envp),
+                    moves,
+                    defaults,
+                    plan.new_session,
+                )
+                break
+            except OSError as error:
+                if error.errno not in NOT_HERE:
+                    raise
+                if error.errno == errno.EACCES or last == 0:
+                    last, path = error.errno, candidate
+        else:
+            if last != errno.EACCES and len(plan.program) > 1:
+                path = os.path.basename(path)
+            cause, remedy = explain(plan, "posix_spawn", last, path)
+            raise LaunchError("posix_spawn", errno=last, path=path, cause=cause, remedy=remedy)
+    except LaunchError:
+        birth.discard()
+        raise
+    except OSError as error:
+        birth.discard()
+        cause, remedy = explain(plan, "posix_spawn", error.errno or 0, path)
+        raise LaunchError("posix_spawn", errno=error.errno, path=path, cause=cause, remedy=remedy) from None
+    birth.pid, birth.pidfd, start, end = made
+    birth.span = (start, end, birth.pid)
+    birth.streams.close_child_ends()
+    seen = flags_and_start(birth.pid)
+    birth.start_time = seen[1] if seen else None
+
+
+def _inheritable() -> list[int]:
+    """Descriptors above 2 that would reach the program."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        try:
+            if fd > 2 and os.get_inheritable(fd):
+                found.append(fd)
+        except OSError as error:
+            if error.errno != errno.EBADF:  # the directory's own descriptor, closed since
+                raise
+    return found

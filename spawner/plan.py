@@ -1,0 +1,189 @@
+"""A plan is data: the flat tuple of system calls a newborn child will make, printable like strace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+
+from spawner.spec import Mechanism, Stdio
+
+
+class Named(int):
+    """A number that prints as the names it was made of: ``Named(0x44000, "MS_REC|MS_PRIVATE")``."""
+
+    text: str
+
+    def __new__(cls, value: int, text: str) -> Named:
+        self = super().__new__(cls, value)
+        self.text = text
+        return self
+
+    def __reduce__(self) -> tuple[type[Named], tuple[int, str]]:
+        return Named, (int(self), self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an earlier step returned, by its index: a descriptor, mostly."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A number known only at the launch, by name: a descriptor of the parent, say."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strings:
+    """A NULL-terminated array of C strings, as execve(2) takes them; printed as ``shown`` where given."""
+
+    values: tuple[bytes, ...]
+    shown: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A struct in memory: ``format`` as for the struct module, native alignment; printed as ``shown``."""
+
+    format: str
+    values: tuple[int | bytes | Slot, ...]
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """Zeroed memory of ``size`` bytes for the kernel to write into."""
+
+    size: int
+
+
+Argument = int | str | bytes | Result | Slot | Strings | Packed | Out
+
+
+class Bearing(IntFlag):
+    """How the child's loop takes a step's result (enum step_flag in _child.h)."""
+
+    FORKS = 1
+    EXPECT_ZERO = 2
+    TOLERATE_ALL = 4
+
+
+PLAIN = Bearing(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One system call of the child.
+
+    ``label`` names it in timelines and errors, ``phase`` groups it for people, ``path`` is the file it is
+    about. ``tolerated`` are errnos (at most four) after which the plan goes on.
+    """
+
+    label: str
+    syscall: str
+    args: tuple[Argument, ...]
+    phase: str
+    why: str = ""
+    path: str | None = None
+    tolerated: tuple[int, ...] = ()
+    bearing: Bearing = PLAIN
+
+    def __str__(self) -> str:
+        return f"{self.syscall}({', '.join(map(_shown, self.args))})"
+
+
+def _quoted(value: str | bytes, limit: int = 64) -> str:
+    text = value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
+    cut = text[:limit].encode("unicode_escape", "surrogateescape").decode("ascii", "backslashreplace")
+    cut = cut.replace('"', '\\"')
+    return f'"{cut}"' + ("…" if len(text) > limit else "")
+
+
+def _shown(argument: Argument) -> str:
+    match argument:
+        case Named(text=text):
+            return text
+        case int():
+            return str(argument)
+        case str() | bytes():
+            return _quoted(argument)
+        case Result(step=step):
+            return f"#{step}"
+        case Slot(name=name):
+            return f"<{name}>"
+        case Strings(values=values, shown=shown):
+            return shown or "[" + ", ".join(map(_quoted, values)) + "]"
+        case Packed(shown=shown):
+            return shown
+        case Out():
+            return "…"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Everything decided about a launch: how the child is made and what it does, step by step.
+
+    ``clone_flags`` are all bits given to the call (the engine's own included), ``why`` says in a sentence why
+    the mechanism was chosen, ``notes`` tell what a person would not expect. ``suspends`` is true where the
+    parent thread sleeps until the child has exec'ed (CLONE_VFORK). ``asked`` are the namespaces (OCI names)
+    that must turn out to be new. Two plans are equal only if they are the same object.
+    """
+
+    mechanism: Mechanism
+    why: str
+    clone_flags: int
+    flags_text: str
+    exit_signal: int
+    steps: tuple[Step, ...]
+    asked: frozenset[str]
+    stdio: Stdio
+    window: tuple[int, int]
+    pdeathsig: int | None
+    notes: tuple[str, ...] = ()
+    argv: tuple[bytes, ...] = ()
+    envp: tuple[bytes, ...] = ()
+    new_session: bool = False
+    program: tuple[str, ...] = ()
+
+    @property
+    def suspends(self) -> bool:
+        """Whether the calling thread is suspended until the child has exec'ed or died."""
+        vfork = 0x4000
+        return self.mechanism in (Mechanism.VFORK, Mechanism.POSIX_SPAWN) or bool(self.clone_flags & vfork)
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the parent must hear from the child: to hold it, or that execve is over and not only begun.
+
+        CLONE_VFORK wakes the parent when the old memory is let go (exec_mmap), which is before the new time
+        namespace is entered.
+        """
+        return not self.suspends or "time" in self.asked
+
+    @property
+    def birth_label(self) -> str:
+        """The name of the system call that makes the child."""
+        return "fork" if self.mechanism is Mechanism.FORK_UNSHARE else str(self.mechanism)
+
+    @property
+    def birth(self) -> str:
+        """The call that makes the child, as strace would print it."""
+        match self.mechanism:
+            case Mechanism.CLONE3:
+                signal = f", exit_signal={self.exit_signal}"
+                return f"clone3({{flags={self.flags_text or 0}{signal}}})"
+            case Mechanism.CLONE:
+                return f"clone(flags={'|'.join(filter(None, (self.flags_text, str(self.exit_signal))))})"
+            case Mechanism.FORK | Mechanism.FORK_UNSHARE:
+                return "fork()"
+            case other:
+                return f"{other}()"
+
+    def __str__(self) -> str:
+        width = len(str(len(self.steps) - 1))
+        lines = [f"{'':{width}}  {self.birth}"]
+        lines += [f"{index:{width}}  {step}" for index, step in enumerate(self.steps)]
+        return "\n".join(lines)

@@ -1,0 +1,36 @@
+"""The few facts about one process that the engine reads from /proc; None where there is no answer."""
+
+from __future__ import annotations
+
+import os
+import re
+
+PF_EXITING = 0x00000004
+PF_FORKNOEXEC = 0x00000040
+
+_VANISHED = (FileNotFoundError, ProcessLookupError, PermissionError)
+
+
+def flags_and_start(pid: int) -> tuple[int, int] | None:
+    """(PF_* flags, start time in clock ticks since boot) of a process, also of a zombie (proc_pid_stat(5))."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            raw = file.read(1024)
+    except _VANISHED:
+        return None
+    fields = raw[raw.rindex(b")") + 2 :].split()
+    return int(fields[6]), int(fields[19])
+
+
+def namespace(pid: int | str, link: str) -> int | None:
+    """The inode of a /proc/PID/ns link."""
+    try:
+        return parse_link(os.readlink(f"/proc/{pid}/ns/{link}"))
+    except _VANISHED:
+        return None
+
+
+def parse_link(text: str) -> int | None:
+    """The inode in a namespace link such as ``uts:[4026531838]``; None for anything else."""
+    match = re.fullmatch(r"\w+:\[(\d+)\]", text)
+    return int(match[1]) if match else None
