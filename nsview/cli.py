@@ -1,0 +1,121 @@
+"""The command line: one table of subcommands, each imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import NoReturn
+
+BAD_INPUT = 2
+ENGINE_FAILED = 125
+INTERRUPTED = 128 + 2
+BROKEN_PIPE = 128 + 13
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A subcommand: its module in ``nsview.commands``, one line of help, the exit status of bad input."""
+
+    name: str
+    does: str
+    bad_input: int = BAD_INPUT
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("run", "launch a program with any clone flags, in the foreground", ENGINE_FAILED),
+    Command("ps", "processes and their namespaces"),
+    Command("ns", "namespaces and their members"),
+    Command("diff", "how two processes differ: namespaces, sharing, usage"),
+    Command("flags", "clone's flags and the rules between them"),
+    Command("doctor", "what this machine allows, and what to do where it does not"),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says one clear line about bad input and ends with ``bad_input``; takes no abbreviated options."""
+
+    def __init__(self, *, bad_input: int = BAD_INPUT, allow_abbrev: bool = False, **rest: object) -> None:
+        """Take what ArgumentParser takes."""
+        super().__init__(allow_abbrev=allow_abbrev, **rest)  # type: ignore[arg-type]
+        self.bad_input = bad_input
+
+    def error(self, message: str) -> NoReturn:
+        """End with one line on stderr, and where to read more."""
+        self.exit(self.bad_input, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+class _ShowVersion(argparse.Action):
+    """Reads the version only when asked: a look at the metadata costs more than most commands."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(
+            option_strings, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, help=help
+        )
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        import nsview
+
+        print(f"nsview {nsview.__version__}")
+        parser.exit()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: this process's) and return the exit status."""
+    try:
+        code = _dispatch(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Our reader went away, as in `nsview ps | head`: no error, and not to be told again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv:
+        return _open_ui()
+    try:
+        return _command(argv)
+    except SystemExit as stop:  # argparse's way of ending after --help or bad input
+        return stop.code if isinstance(stop.code, int) else 0
+
+
+def _command(argv: list[str]) -> int:
+    asked = next((command for command in COMMANDS if command.name == argv[0]), None)
+    top = Parser(
+        prog="nsview",
+        description="See what Linux does when a process is born. Without a command: open the terminal UI.",
+    )
+    top.add_argument("-V", "--version", action=_ShowVersion, help="show the version and exit")
+    subparsers = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+    if asked is not None:
+        module = import_module(f"nsview.commands.{asked.name}")
+        module.add_parser(subparsers)
+        parser = subparsers.choices[asked.name]
+        parser.bad_input = asked.bad_input
+        prepare = getattr(module, "prepare", list)
+        parsed = parser.parse_args(prepare(argv[1:]))
+        return int(parsed.run(parsed))
+    if not argv[0].startswith("-"):
+        names = ", ".join(command.name for command in COMMANDS)
+        top.error(f"unknown command {argv[0]!r}; the commands are {names}")
+    for command in COMMANDS:
+        subparsers.add_parser(command.name, help=command.does)
+    top.parse_args(argv)
+    return top.error("a command is missing")
+
+
+def _open_ui() -> int:
+    # Textual reads the keys from stdin and draws on stderr.
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        print("nsview: the UI needs a terminal; scripts have the commands of nsview --help", file=sys.stderr)
+        return BAD_INPUT
+    from nsview.tui.app import main as ui
+
+    return ui()

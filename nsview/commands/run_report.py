@@ -1,0 +1,82 @@
+"""What a launch leaves to read: the timeline as text, the report as JSON."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from spawner import Child, Event, Exit
+
+VERSION = 1
+
+
+def timeline_lines(events: Sequence[Event]) -> Iterator[str]:
+    """Each system call: when it began and how long it took, in microseconds, the call, what it returned."""
+    yield f"{'start µs':>10} {'took µs':>10}  call"
+    for event in events:
+        took = "?" if event.duration_ns is None else f"{event.duration_ns / 1000:.1f}"
+        yield f"{event.start_ns / 1000:10.1f} {took:>10}  {event.text} = {outcome(event.result)}"
+
+
+def outcome(result: int | None) -> str:
+    """A system call's result as strace shows it."""
+    if result is None:
+        return "?"
+    if -4095 <= result < 0:
+        return f"-1 {errno.errorcode.get(-result, str(-result))}"
+    return str(result)
+
+
+def report_of(child: Child, ended: Exit) -> dict[str, Any]:
+    """The report: version, pid, mechanism, namespaces (inodes, null for unknown), timeline (ns), exit, rusage."""
+    usage = ended.rusage
+    return {
+        "version": VERSION,
+        "pid": child.pid,
+        "start_time": child.start_time,
+        "mechanism": str(child.plan.mechanism),
+        "why": child.plan.why,
+        "clone_flags": child.plan.flags_text,
+        "namespaces": child.namespaces,
+        "timeline": [
+            {
+                "index": event.index,
+                "label": event.label,
+                "phase": event.phase,
+                "call": event.text,
+                "start_ns": event.start_ns,
+                "end_ns": event.end_ns,
+                "result": event.result,
+            }
+            for event in child.timeline
+        ],
+        "exit": {"code": ended.code, "signal": ended.signal, "core": ended.core},
+        "rusage": None if usage is None else {name: getattr(usage, name) for name in _RUSAGE},
+    }
+
+
+_RUSAGE = (
+    "ru_utime",
+    "ru_stime",
+    "ru_maxrss",
+    "ru_minflt",
+    "ru_majflt",
+    "ru_inblock",
+    "ru_oublock",
+    "ru_nvcsw",
+    "ru_nivcsw",
+)
+
+
+def write_report(report: dict[str, Any], where: str) -> None:
+    """Write it to a file, or to standard output for ``-``."""
+    text = json.dumps(report, indent=2)
+    if where == "-":
+        print(text)
+        sys.stdout.flush()
+    else:
+        with open(where, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
