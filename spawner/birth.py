@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from spawner import _native, procfs
 from spawner.causes import explain
@@ -87,7 +88,13 @@ class Birth:
             if self.plan.pdeathsig is not None:
                 parent_pidfd = slots["parent_pidfd"] = above_stdio(os.pidfd_open(os.getpid()))
             self._make(slots, NEVER if hold_at is None else hold_at, inject)
-        except OSError:
+        except LaunchError:
+            self.discard()
+            raise
+        except OSError as error:  # ours, before there was a child
+            self.discard()
+            raise self._error("prepare", None, error.errno or 0) from error
+        except BaseException:
             self.discard()
             raise
         finally:
@@ -102,10 +109,8 @@ class Birth:
             raise ValueError("the child is not held")
         self.held = None
         word = struct.pack("=I", NEVER if hold_at is None else hold_at)
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died while held: _settle finds out how
             self._sync.send(word, socket.MSG_NOSIGNAL)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it died while held: _settle finds out how
         self._settle()
 
     def _make(self, slots: dict[str, int], hold_at: int, inject: tuple[int, int] | None) -> None:
@@ -293,10 +298,8 @@ class Birth:
 
     def _died(self, index: int) -> LaunchError:
         answer = None
-        try:
+        with suppress(ChildProcessError):  # not ours to wait for (CLONE_PARENT): how it ended stays unknown
             answer = _native.waitid(self.pidfd, os.WEXITED | os.WNOWAIT | WALL)
-        except ChildProcessError:
-            pass  # not ours to wait for (CLONE_PARENT): how it ended stays unknown
         how = "the child ended before execve"
         if answer is not None and answer[0] in (os.CLD_KILLED, os.CLD_DUMPED):
             how = f"the child was killed by {_signal_name(answer[1])} before execve"
@@ -325,7 +328,8 @@ class Birth:
         self.streams.close()
 
     def _end_second(self) -> None:
-        assert self.image is not None and self._second_fork is not None
+        assert self.image is not None
+        assert self._second_fork is not None
         final = self.image.record(self._second_fork)[2]
         if final > 0:
             pidfd = os.pidfd_open(final)
@@ -335,10 +339,8 @@ class Birth:
 
 def end_child(pidfd: int) -> None:
     """Kill a child and reap it; a child of somebody else (CLONE_PARENT) is killed and seen to be dead."""
-    try:
+    with suppress(ProcessLookupError):  # dead already
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # dead already
     try:
         _native.waitid(pidfd, os.WEXITED | WALL)
     except ChildProcessError:

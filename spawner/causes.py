@@ -88,6 +88,14 @@ CAUSES: tuple[Cause, ...] = (
         "see nsview flags; without --no-check it is explained beforehand",
     ),
     Cause(
+        ("prepare", "pidfd_open"),
+        errno.EMFILE,
+        "this process has as many descriptors open as it may",
+        "close some, or raise RLIMIT_NOFILE",
+    ),
+    Cause(("prepare",), errno.ENFILE, "the machine's limit of open files is reached", "raise fs.file-max"),
+    Cause(("prepare",), errno.ENOSPC, "no pseudo-terminal is left", "raise kernel.pty.max"),
+    Cause(
         ("write setgroups",),
         errno.EPERM,
         "setgroups cannot be allowed by an unprivileged map, nor changed once the gid map is written",
@@ -196,9 +204,9 @@ CAUSES: tuple[Cause, ...] = (
 def explain(plan: Plan, label: str, number: int, path: str | None) -> tuple[str, str]:
     """(likely cause, remedy) of a step's errno; (the system's own words, "") where the table has nothing."""
     for row in CAUSES:
-        if row.errno == number and any(_matches(label, pattern) for pattern in row.steps):
-            if row.when is None or row.when(plan, path):
-                return row.cause, row.remedy
+        named = row.errno == number and any(_matches(label, pattern) for pattern in row.steps)
+        if named and (row.when is None or row.when(plan, path)):
+            return row.cause, row.remedy
     return os.strerror(number), ""
 
 

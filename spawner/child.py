@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -211,10 +212,8 @@ class Child:
         self._birth.discard()
 
     def _killed(self) -> Exit:
-        try:
+        with suppress(ProcessLookupError):  # it has ended by itself
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has ended by itself
         ended = self.wait()
         assert ended is not None
         return ended

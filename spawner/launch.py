@@ -36,8 +36,8 @@ def launch(what: Spec | Plan, *, hold: int | str | None = None, inject: tuple[in
     try:
         streams = open_streams(plan.stdio, plan.window)
     except OSError as error:
-        cause, remedy = explain(plan, "stdio", error.errno or 0, error.filename)
-        raise LaunchError("stdio", errno=error.errno, cause=cause, remedy=remedy) from error
+        cause, remedy = explain(plan, "prepare", error.errno or 0, error.filename)
+        raise LaunchError("prepare", errno=error.errno, cause=cause, remedy=remedy) from error
     birth = Birth(plan, streams, origin_ns=origin)
     if plan.mechanism is Mechanism.POSIX_SPAWN:
         _posix_spawn(birth)

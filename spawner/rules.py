@@ -20,7 +20,7 @@ from spawner.dangers import DANGERS, Danger, dangers
 from spawner.flags import CSIGNAL, FLAGS, bits, format_mask
 from spawner.namespaces import ALL_FLAGS as NAMESPACES
 
-__all__ = ["DANGERS", "RULES", "Caller", "Danger", "Refusal", "Rule", "When", "dangers", "refusals"]
+__all__ = ["DANGERS", "RULES", "Caller", "Danger", "Refusal", "Rule", "When", "dangers", "exit_signal_for", "refusals"]
 
 _CLONE3 = frozenset({"clone3"})
 _CLONE = frozenset({"clone"})
@@ -437,6 +437,11 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 """In the kernel's order of checking."""
+
+
+def exit_signal_for(mask: int) -> int:
+    """The exit signal that goes with these flags in clone3: SIGCHLD, or 0 where they allow none."""
+    return 0 if mask & bits("THREAD", "PARENT", "AUTOREAP") else int(SIGCHLD)
 
 
 def refusals(

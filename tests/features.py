@@ -1,0 +1,102 @@
+"""What a test may need beyond Python: one table of names, how each is looked for, and what a person can do.
+
+``@pytest.mark.needs("root", "tmux")`` reads it. Kernel features are tried for real, by the probes of
+``nsview doctor``; each is looked for once, when first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+
+from nsview.commands.doctor_finding import State
+from nsview.commands.doctor_probes import PROBES, look
+from spawner.namespaces import KINDS
+
+Probe = Callable[[], str | None]
+"""Answers None when the feature is there, else the rest of a sentence that begins with "needs"."""
+
+_CAP_SYS_ADMIN = 21
+
+
+def _root() -> str | None:
+    status = Path("/proc/self/status").read_text(errors="replace")
+    effective = int(status.partition("CapEff:")[2].split(maxsplit=1)[0], 16)
+    if os.geteuid() == 0 and effective >> _CAP_SYS_ADMIN & 1:
+        return None
+    return "root: run with sudo"
+
+
+def _program(name: str, package: str) -> str | None:
+    return None if shutil.which(name) else f"{name}: apt install {package}"
+
+
+def _kernel(row: str) -> str | None:
+    """Ask doctor's ``row``; what works in part counts as there, for a test of the rest says so itself."""
+    finding = look(next(probe for probe in PROBES if probe.name == row))
+    if finding.state in (State.OK, State.LIMITED):
+        return None
+    return f"{row}: {finding.detail}" + (f" ({finding.remedy})" if finding.remedy else "")
+
+
+def _cgroup2() -> str | None:
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        own, _, rest = line.partition(" - ")
+        if rest.startswith("cgroup2 "):
+            point = own.split(" ")[4]
+            return None if os.access(point, os.W_OK) else f"to write to the cgroup2 mount {point}: run with sudo"
+    return "a cgroup2 mount: mount -t cgroup2 none /sys/fs/cgroup"
+
+
+PROGRAMS: Mapping[str, str] = {
+    "bwrap": "bubblewrap",
+    "cc": "gcc",
+    "htop": "htop",
+    "ip": "iproute2",
+    "lsns": "util-linux",
+    "nsenter": "util-linux",
+    "ps": "procps",
+    "rsvg-convert": "librsvg2-bin",
+    "runc": "runc",
+    "setpriv": "util-linux",
+    "strace": "strace",
+    "sudo": "sudo",
+    "tmux": "tmux",
+    "unshare": "util-linux",
+}
+"""Program, and the Debian package it comes in."""
+
+ROWS: Mapping[str, str] = {
+    "btf": "BTF",
+    "clone3": "clone3",
+    "kcmp": "kcmp",
+    "landlock": "landlock",
+    "proc_connector": "process events",
+    "pty": "pseudo-terminals",
+    "seccomp": "seccomp",
+    "taskstats": "taskstats",
+    "userns": "unprivileged user namespaces",
+    **{f"{kind.name}_namespace": f"{kind.name} namespace" for kind in KINDS},
+}
+"""Kernel feature, and the row of ``nsview doctor`` that tries it."""
+
+FEATURES: Mapping[str, Probe] = {
+    "root": _root,
+    "cgroup2": _cgroup2,
+    **{name: partial(_program, name, package) for name, package in PROGRAMS.items()},
+    **{name: partial(_kernel, row) for name, row in ROWS.items()},
+}
+
+
+@cache
+def lacking(name: str) -> str | None:
+    """Say what a person lacks and how to get it ("needs tmux: apt install tmux"), or None; KeyError if unknown."""
+    missing = FEATURES[name]()
+    return None if missing is None else f"needs {missing}"
+
+
+if __name__ == "__main__":
+    print(*sorted(set(PROGRAMS.values())))

@@ -1,0 +1,113 @@
+"""Namespaces: the same that lsns finds, with the parents and owners the kernel tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+from children import call
+
+from nsview.host.membership import namespaces_of
+from nsview.host.snapshot import take
+from spawner.namespaces import BY_NAME, KINDS
+
+
+def own(name: str) -> int:
+    inode = take((os.getpid(),)).records[os.getpid()].namespace(name)
+    assert inode is not None
+    return inode
+
+
+@pytest.mark.needs("lsns")
+@pytest.mark.needs("root")
+def test_namespaces_are_those_of_lsns(unshared):
+    unshared("-mnpUuiCT", "--map-root-user", "--fork")
+    unshared("--uts")
+    listed = json.loads(subprocess.check_output(["lsns", "--json", "--output", "NS,TYPE,NPROCS"], text=True))
+    theirs = {(row["ns"], row["type"]) for row in listed["namespaces"] if row["nprocs"]}
+    mine = {(ns.inode, ns.kind.proc) for ns in namespaces_of(take()).values() if ns.members}
+    assert mine == theirs
+
+
+def test_members_are_the_processes_inside(unshared):
+    pid = unshared("--user", "--map-root-user", "--uts")
+    snapshot = take()
+    namespace = namespaces_of(snapshot)[snapshot.records[pid].namespace("uts")]
+    assert namespace.kind.name == "uts"
+    assert namespace.members == (pid,)
+    assert namespace.leader == pid
+
+
+def test_owner_is_the_user_namespace_and_its_uid_the_creator(unshared):
+    pid = unshared("--user", "--map-root-user", "--net")
+    snapshot = take()
+    found = namespaces_of(snapshot)
+    network = found[snapshot.records[pid].namespace("network")]
+    user = found[snapshot.records[pid].namespace("user")]
+    assert network.owner == user.inode
+    assert (user.parent, user.owner_uid) == (own("user"), os.geteuid())
+    assert network.parent is None
+
+
+def test_parent_of_a_pid_namespace_is_ours(unshared):
+    pid = unshared("--user", "--map-root-user", "--pid", "--fork")
+    snapshot = take()
+    inner = namespaces_of(snapshot)[snapshot.records[pid].namespace("pid")]
+    assert inner.parent == own("pid")
+    assert not inner.is_top
+
+
+def test_leader_is_topmost_not_lowest_pid(unshared):
+    pid = unshared("--user", "--map-root-user", "--uts", script="sleep 1000 & sleep 1000 &")
+    snapshot = take()
+    namespace = namespaces_of(snapshot)[snapshot.records[pid].namespace("uts")]
+    assert len(namespace.members) == 3
+    assert namespace.leader == pid
+    for member in namespace.members:
+        if member != pid:
+            os.kill(member, 9)
+
+
+def test_user_namespace_without_a_process_is_found_as_the_parent_of_another(forked):
+    def enter_two() -> int:
+        call("unshare", BY_NAME["user"].flag)
+        between = os.stat("/proc/self/ns/user").st_ino
+        call("unshare", BY_NAME["user"].flag)
+        return between
+
+    pid, between = forked(enter_two)
+    snapshot = take()
+    found = namespaces_of(snapshot)
+    inner = found[snapshot.records[pid].namespace("user")]
+    assert inner.parent == between
+    assert found[between].members == ()
+    assert found[between].leader is None
+    assert found[between].parent == own("user")
+    assert namespaces_of(snapshot, known=found) == found
+
+
+def test_namespace_only_awaited_by_the_next_children_is_found(forked):
+    def unshare_time() -> None:
+        call("unshare", BY_NAME["user"].flag | BY_NAME["time"].flag)
+
+    pid, _ = forked(unshare_time)
+    snapshot = take()
+    awaited = namespaces_of(snapshot)[snapshot.records[pid].time_for_children]
+    assert (awaited.members, awaited.awaited_by) == ((), (pid,))
+    assert awaited.owner == snapshot.records[pid].namespace("user")
+
+
+@pytest.mark.needs("root")
+def test_what_may_not_be_read_is_unknown_not_missing(as_nobody):
+    found = as_nobody(lambda: namespaces_of(take()))
+    assert {ns.kind.name for ns in found.values()} == {kind.name for kind in KINDS}
+    assert all(len(ns.members) == 1 for ns in found.values()), "nobody sees its own process only"
+
+
+def test_namespaces_leave_no_descriptor_open(unshared):
+    unshared("-mnpUuiCT", "--map-root-user", "--fork")
+    before = os.listdir("/proc/self/fd")
+    namespaces_of(take())
+    assert os.listdir("/proc/self/fd") == before

@@ -1,0 +1,114 @@
+"""A fault at any step: the error names the step, and nothing at all is left."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from running import EVERYTHING, PLANNING
+
+from spawner import LaunchError, Mechanism, Plan, Spec, Stdio, compile_spec, launch
+from spawner.plan import Bearing
+
+BASE = Spec(args=("/bin/true",), env=(), cwd="/", stdio=Stdio.PIPE, new_session=True, pdeathsig=9)
+
+PLANS = {
+    **{f"everything by {via}": replace(EVERYTHING, via=via) for via in PLANNING},
+    **{f"no namespaces by {via}": replace(BASE, via=via) for via in (Mechanism.FORK, Mechanism.VFORK)},
+    "program on PATH": replace(BASE, args=("true",), env=(("PATH", "/nowhere:/usr/bin:/elsewhere"),)),
+}
+
+
+def fails(plan: Plan, index: int) -> bool:
+    """Whether an errno at this step may not be passed over."""
+    return not plan.steps[index].bearing & Bearing.TOLERATE_ALL
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("held", [False, True], ids=["at once", "after a hold"])
+@pytest.mark.parametrize("name", PLANS)
+def test_a_fault_at_any_step_is_named_and_leaves_nothing(name, held, nothing_left):
+    spec = PLANS[name]
+    if held and spec.via is Mechanism.VFORK:
+        held = False  # vfork cannot hold: the same plan again, on a fresh census
+    plan = compile_spec(spec, hold=held)
+    mounts = Path("/proc/self/mountinfo").read_bytes()
+    before = os.getcwd(), os.uname(), os.sched_getaffinity(0)
+    for index, step in enumerate(plan.steps):
+        if not fails(plan, index):
+            continue
+        with pytest.raises(LaunchError) as caught:
+            child = launch(plan, hold=0 if held else None, inject=(index, errno.EDQUOT))
+            child.resume()
+        assert (caught.value.index, caught.value.step, caught.value.errno) == (index, step.label, errno.EDQUOT)
+        assert caught.value.path == step.path
+        assert step.label in str(caught.value)
+        assert "EDQUOT" in str(caught.value)
+        assert nothing_left.difference() == []
+    assert Path("/proc/self/mountinfo").read_bytes() == mounts
+    assert (os.getcwd(), os.uname(), os.sched_getaffinity(0)) == before
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("via", PLANNING)
+def test_a_fault_that_is_tolerated_makes_the_answer_unknown_and_no_more(via, nothing_left):
+    plan = compile_spec(replace(EVERYTHING, via=via))
+    with launch(plan, inject=("read ns/uts", errno.EACCES)) as child:
+        assert child.namespaces["uts"] is None
+        assert child.namespaces["mount"] is not None
+        assert child.wait().code == 0
+    with launch(plan, inject=("open /proc/self/ns", errno.ENOENT)) as child:
+        assert set(child.namespaces.values()) == {None}
+        assert child.wait().code == 0
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("via", PLANNING)
+def test_death_before_any_step_is_named_and_leaves_nothing(via, nothing_left):
+    plan = compile_spec(replace(EVERYTHING, via=via), hold=True)
+    for index, step in enumerate(plan.steps):
+        with launch(plan, hold=index) as child:
+            assert child.held == index
+            child.signal(9)
+            with pytest.raises(LaunchError) as caught:
+                child.resume()
+        assert "SIGKILL" in caught.value.cause
+        assert caught.value.errno is None
+        # The step it waited before has not begun: the one named is the last that ran.
+        assert caught.value.index == max(index - 1, 0)
+        assert caught.value.step == plan.steps[max(index - 1, 0)].label
+        assert step is plan.steps[index]
+        assert nothing_left.difference() == []
+
+
+@pytest.mark.needs_root
+def test_refused_birth_leaves_nothing(nothing_left):
+    for stdio in Stdio:
+        spec = Spec(args=("/bin/true",), stdio=stdio, clone_flags=0x200 | 0x20000, check=False)
+        with pytest.raises(LaunchError) as caught:
+            launch(spec)
+        assert (caught.value.step, caught.value.index, caught.value.errno) == ("clone3", None, errno.EINVAL)
+
+
+def test_error_without_descriptors_left_is_a_launch_error(nothing_left):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = len(os.listdir("/proc/self/fd"))
+    try:
+        for limit in range(count, count + 12):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            try:
+                with launch(Spec(args=("/bin/true",), stdio=Stdio.PIPE, pdeathsig=9)) as child:
+                    child.wait()
+            except LaunchError as error:
+                assert error.errno == errno.EMFILE
+            else:
+                break
+        else:
+            pytest.fail("no launch succeeded with 12 spare descriptors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

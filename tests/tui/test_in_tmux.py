@@ -1,0 +1,137 @@
+"""The whole path in a real terminal: keys in, screens out, real children, nothing left."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from leftovers import Census, until
+from tmux import Tmux
+
+NSVIEW = (sys.executable, "-m", "nsview")
+
+pytestmark = pytest.mark.needs("tmux")
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path("/proc", str(pid), "task")
+    return [int(child) for tid in os.listdir(tasks) for child in (tasks / tid / "children").read_text().split()]
+
+
+@pytest.mark.needs("root", "uts_namespace")
+def test_hostname_set_in_a_uts_namespace_is_the_childs_alone(nothing_left: Census) -> None:
+    machine = os.uname().nodename
+    with Tmux(NSVIEW) as terminal:
+        terminal.wait_for("1 Processes", r"\[ \] u uts", rf"nsview {machine}")
+        terminal.keys("4", "u")
+        terminal.wait_for(r"\[x\] u uts", "CLONE_NEWUTS")
+        terminal.keys("F5")
+        terminal.wait_for("sh · running", r"[#$] *│")
+        terminal.type("hostname demo; hostname")
+        terminal.keys("Enter")
+        terminal.wait_for(r"│demo ", rf"≠ host name +{machine} +demo", r"≠ uts")
+        assert os.uname().nodename == machine
+        (child,) = _children(terminal.pid)
+        assert os.readlink(f"/proc/{child}/ns/uts") != os.readlink("/proc/self/ns/uts")
+        terminal.keys("Escape", "Escape")
+        terminal.wait_for("q Quit")
+        terminal.keys("q")
+        assert terminal.wait_for_end() == 0
+        assert not Path("/proc", str(child)).exists()
+    assert os.uname().nodename == machine
+
+
+def test_leaving_ends_children_and_what_they_left_running(nothing_left: Census) -> None:
+    with Tmux(NSVIEW) as terminal:
+        terminal.wait_for("1 Processes", "F5 Launch")
+        terminal.keys("F5")
+        terminal.wait_for("sh · running", r"[#$] *│")
+        terminal.type("(setsid sleep 1000 & setsid sh -c 'nohup sleep 2000 & wait' &) ; echo st''arted; exec sleep 3000")
+        terminal.keys("Enter")
+        terminal.wait_for("started")
+        (child,) = until(lambda: [pid for pid in _children(terminal.pid) if _comm(pid) == "sleep" and _arg(pid) == "3000"])
+        adopted = until(lambda: [pid for pid in _children(terminal.pid) if pid != child])
+        assert adopted, "orphans are adopted"
+        terminal.keys("C-]")
+        terminal.wait_for("q Quit")
+        terminal.keys("q")
+        assert terminal.wait_for_end() == 0
+        assert not [pid for pid in (child, *adopted) if Path("/proc", str(pid)).exists()]
+
+
+def _comm(pid: int) -> str:
+    return Path("/proc", str(pid), "comm").read_text().strip()
+
+
+def _arg(pid: int) -> str:
+    return Path("/proc", str(pid), "cmdline").read_text().split("\0")[1]
+
+
+def test_terminated_from_outside_leaves_nothing_either(nothing_left: Census) -> None:
+    import signal
+
+    with Tmux(NSVIEW) as terminal:
+        terminal.wait_for("1 Processes", "F5 Launch")
+        terminal.keys("F5")
+        terminal.wait_for("sh · running", r"[#$] *│")
+        (child,) = _children(terminal.pid)
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.wait_for_end() == 128 + signal.SIGTERM
+        assert not Path("/proc", str(child)).exists()
+
+
+def test_flood_of_output_leaves_the_ui_alive(nothing_left: Census) -> None:
+    with Tmux(NSVIEW) as terminal:
+        terminal.wait_for("1 Processes", "F5 Launch")
+        terminal.keys("F5")
+        terminal.wait_for("sh · running", r"[#$] *│")
+        terminal.type("yes flooded")
+        terminal.keys("Enter")
+        terminal.wait_for("flooded\\W+flooded")
+        terminal.keys("C-c")
+        terminal.type("echo dr''y")
+        terminal.keys("Enter")
+        terminal.wait_for("│dry")
+        terminal.keys("C-]", "q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_full_screen_program_follows_the_size_of_the_terminal(nothing_left: Census) -> None:
+    with Tmux(NSVIEW) as terminal:
+        terminal.wait_for("1 Processes", "F5 Launch")
+        terminal.keys("F5")
+        terminal.wait_for("sh · running", r"[#$] *│")
+        terminal.type("stty size")
+        terminal.keys("Enter")
+        terminal.wait_for(r"│13 66 ")
+        terminal.resize(80, 24)
+        terminal.wait_for(r"5 Terminal", lambda screen: "1 Processes" not in screen)
+        terminal.type("stty size")
+        terminal.keys("Enter")
+        terminal.wait_for(r"│19 78 ")
+        terminal.keys("C-]", "q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_paste_reaches_the_program(nothing_left: Census) -> None:
+    with Tmux(NSVIEW) as terminal:
+        terminal.wait_for("1 Processes", "F5 Launch")
+        terminal.keys("F5")
+        terminal.wait_for("sh · running", r"[#$] *│")
+        terminal.paste("echo pas''ted\n")
+        terminal.wait_for("│pasted")
+        terminal.keys("C-]", "q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_without_colour_picked_and_unpicked_still_look_different(nothing_left: Census) -> None:
+    with Tmux(NSVIEW, env={"NO_COLOR": "1"}) as terminal:
+        terminal.wait_for("1 Processes", r"\[ \] u uts")
+        terminal.keys("4", "u")
+        terminal.wait_for(r"\[x\] u uts")
+        coloured = [code for code in terminal.screen(escapes=True).split("\x1b[") if code.startswith(("38;", "48;"))]
+        assert not [code for code in coloured if len({*code.split("m")[0].split(";")[2:5]}) > 1], "only greys"
+        terminal.keys("q")
+        assert terminal.wait_for_end() == 0
