@@ -18,7 +18,7 @@ from spawner.causes import explain
 from spawner.errors import LaunchError
 from spawner.image import NEVER, Image, lay_out
 from spawner.namespaces import BY_NAME, KINDS
-from spawner.plan import Bearing, Plan
+from spawner.plan import Plan
 from spawner.spec import Mechanism
 from spawner.stdio import Streams, above_stdio
 
@@ -70,7 +70,7 @@ class Birth:
         self.image: Image | None = None
         self._stack: object = None
         self._sync: socket.socket | None = None
-        self._second_fork = next((i for i, step in enumerate(plan.steps) if step.bearing & Bearing.FORKS), None)
+        self._second_fork = plan.second_fork
 
     @property
     def span_since_origin(self) -> tuple[int, int]:
@@ -193,7 +193,7 @@ class Birth:
             return False
         if self.held is not None and self.held <= self._second_fork:
             return False
-        _wait_readable(self.pidfd)
+        wait_readable(self.pidfd)
         final = self.image.record(self._second_fork)[2]
         if final <= 0:
             return False
@@ -209,12 +209,12 @@ class Birth:
         self.seen_ns = time.monotonic_ns()
         failed = self.image.failed
         if failed is not None:
-            _wait_readable(self.pidfd)
+            wait_readable(self.pidfd)
             raise self._failure_at(failed)
         current = self.image.current
         in_exec = self.plan.steps[current].syscall == "execve" and self.image.record(current)[1] == 0
         if not in_exec:
-            _wait_readable(self.pidfd)
+            wait_readable(self.pidfd)
             raise self._died(current)
         self._look_at_exec(current)
         self.image.freeze()
@@ -225,7 +225,7 @@ class Birth:
         seen = procfs.flags_and_start(self.pid)
         if seen is not None and seen[0] & procfs.PF_EXITING:
             # Ended already. Only a zombie's flags say for certain whether it got as far as a new program.
-            _wait_readable(self.pidfd)
+            wait_readable(self.pidfd)
             seen = procfs.flags_and_start(self.pid) or seen
             if seen[0] & procfs.PF_FORKNOEXEC:
                 raise self._died(current)
@@ -234,6 +234,8 @@ class Birth:
 
     def _compare(self) -> None:
         """What was asked for against what the child read from the kernel just before execve."""
+        if not self.plan.asked:
+            return
         found = self.namespaces()
         for name in self.plan.asked:
             kind = BY_NAME[name]
@@ -344,10 +346,10 @@ def end_child(pidfd: int) -> None:
     try:
         _native.waitid(pidfd, os.WEXITED | WALL)
     except ChildProcessError:
-        _wait_readable(pidfd)
+        wait_readable(pidfd)
 
 
-def _wait_readable(pidfd: int) -> None:
+def wait_readable(pidfd: int) -> None:
     """Wait until the process of a pidfd has ended."""
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)

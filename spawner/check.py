@@ -19,11 +19,8 @@ _PROPAGATIONS = ("private", "slave", "shared", "unchanged")
 
 
 def problems_of(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int, hold: bool) -> list[Problem]:
-    """Every reason not to launch; those the kernel would find itself only where ``spec.check`` is on."""
-    found = list(_malformed(spec))
-    if found:
-        return found
-    found += ways.problems_of(spec, mechanism, hold)
+    """Every reason not to launch a well-formed Spec; those the kernel would find only where ``spec.check`` is on."""
+    found = ways.problems_of(spec, mechanism, hold)
     found += _incomplete(spec)
     found += _harmful(spec, mechanism, flags, exit_signal)
     if mechanism is Mechanism.POSIX_SPAWN:
@@ -33,7 +30,8 @@ def problems_of(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int, 
     return found
 
 
-def _malformed(spec: Spec) -> Iterator[Problem]:
+def malformed(spec: Spec) -> Iterator[Problem]:
+    """What makes a Spec no Spec at all: values that mean nothing."""
     if not spec.args or not spec.args[0]:
         yield Problem("no program to run", "name one")
     for text in (*spec.args, spec.cwd, spec.hostname, spec.domainname, spec.mount_proc, spec.argv0):

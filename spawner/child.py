@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from spawner import _native
-from spawner.birth import WALL, Birth
+from spawner.birth import WALL, Birth, wait_readable
 from spawner.plan import Plan
 from spawner.stdio import set_window
 from spawner.timeline import Event, events
@@ -164,10 +164,11 @@ class Child:
             return self._exit
         if self.pidfd < 0:
             raise ValueError("the child is closed")
-        poller = select.poll()
-        poller.register(self.pidfd, select.POLLIN)
-        if not poller.poll(None if timeout is None else max(0, timeout) * 1000):
-            return None
+        if timeout is not None:
+            poller = select.poll()
+            poller.register(self.pidfd, select.POLLIN)
+            if not poller.poll(max(0, timeout) * 1000):
+                return None
         self._exit = self._reap()
         return self._exit
 
@@ -188,7 +189,8 @@ class Child:
     def _reap(self) -> Exit:
         try:
             answer = _native.waitid(self.pidfd, os.WEXITED | WALL)
-        except ChildProcessError:
+        except ChildProcessError:  # our parent's to wait for (CLONE_PARENT), or SIGCHLD is ignored
+            wait_readable(self.pidfd)
             return _exit_from_pidfd(self.pidfd)
         assert answer is not None
         code, status, usage = answer

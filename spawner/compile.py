@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from spawner import mechanism as ways
-from spawner.check import problems_of, warnings_of
+from spawner.check import malformed, problems_of, warnings_of
 from spawner.errors import SpecError
 from spawner.flags import BY_NAME, format_mask
 from spawner.kernel import Facts, facts
@@ -377,14 +377,15 @@ def compile_spec(spec: Spec, *, hold: bool = False, given: Facts | None = None) 
 
 @lru_cache(maxsize=64)
 def _compile(spec: Spec, hold: bool, given: Facts) -> Plan:
+    if problems := tuple(malformed(spec)):
+        raise SpecError(problems)
     mechanism, why = ways.choose(spec, given)
     flags = ways.call_flags(spec, mechanism, hold)
     # clone3 wants 0 with CLONE_PARENT: the child's exit is told to our own parent, by our leader's signal.
     inherited = mechanism is Mechanism.CLONE3 and flags & ways.PARENT
     exit_signal = 0 if inherited else spec.exit_signal
-    problems = problems_of(spec, mechanism, flags, exit_signal, hold)
-    if problems:
-        raise SpecError(tuple(problems))
+    if problems := tuple(problems_of(spec, mechanism, flags, exit_signal, hold)):
+        raise SpecError(problems)
     paths = (given.program,) if given.program else _searched(spec)
     out = _Steps()
     if mechanism is not Mechanism.POSIX_SPAWN:
@@ -424,4 +425,5 @@ def _compile(spec: Spec, hold: bool, given: Facts) -> Plan:
         envp=envp,
         new_session=spec.new_session or spec.stdio is Stdio.PTY,
         program=paths,
+        second_fork=next((i for i, step in enumerate(out.steps) if step.bearing & Bearing.FORKS), None),
     )

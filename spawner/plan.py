@@ -147,6 +147,8 @@ class Plan:
     envp: tuple[bytes, ...] = ()
     new_session: bool = False
     program: tuple[str, ...] = ()
+    second_fork: int | None = None
+    """Index of the step in which the child forks once more and goes on as its own sibling."""
 
     @property
     def suspends(self) -> bool:

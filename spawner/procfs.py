@@ -14,8 +14,11 @@ _VANISHED = (FileNotFoundError, ProcessLookupError, PermissionError)
 def flags_and_start(pid: int) -> tuple[int, int] | None:
     """(PF_* flags, start time in clock ticks since boot) of a process, also of a zombie (proc_pid_stat(5))."""
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            raw = file.read(1024)
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # half the cost of open(), on every launch
+        try:
+            raw = os.read(fd, 1024)
+        finally:
+            os.close(fd)
     except _VANISHED:
         return None
     fields = raw[raw.rindex(b")") + 2 :].split()
