@@ -186,16 +186,13 @@ CHILD_CODE _Noreturn void child_main(void *pointer)
                           ? -(long)image->inject_errno
                           : raw_syscall(step->number, args[0], args[1], args[2], args[3], args[4], args[5]);
         if ((step->flags & STEP_FORKS) && result > 0) {
-            record->result = result;
-            record->end_ns = monotonic_ns();
+            record->result = result; /* the new pid, which only this side is told */
             leave(0);
         }
         now = monotonic_ns();
-        int forked = (step->flags & STEP_FORKS) && result == 0;
-        if (!forked) { /* else the other side records the new pid */
+        record->end_ns = now;
+        if (!(step->flags & STEP_FORKS) || result < 0)
             record->result = result;
-            record->end_ns = now;
-        }
         int refused = result < 0 && result >= -4095 && !tolerates(step, result);
         int unexpected = (step->flags & STEP_EXPECT_ZERO) && result > 0;
         if (refused || unexpected) {

@@ -222,15 +222,14 @@ class Birth:
         self._compare()
 
     def _look_at_exec(self, current: int) -> None:
+        """Where it has ended already, its flags say for certain whether it got as far as the new program."""
+        if not _readable(self.pidfd):
+            return
         seen = procfs.flags_and_start(self.pid)
-        if seen is not None and seen[0] & procfs.PF_EXITING:
-            # Ended already. Only a zombie's flags say for certain whether it got as far as a new program.
-            wait_readable(self.pidfd)
-            seen = procfs.flags_and_start(self.pid) or seen
-            if seen[0] & procfs.PF_FORKNOEXEC:
-                raise self._died(current)
         if seen is not None:
             self.start_time = seen[1]
+            if seen[0] & procfs.PF_FORKNOEXEC:
+                raise self._died(current)
 
     def _compare(self) -> None:
         """What was asked for against what the child read from the kernel just before execve."""
@@ -351,9 +350,13 @@ def end_child(pidfd: int) -> None:
 
 def wait_readable(pidfd: int) -> None:
     """Wait until the process of a pidfd has ended."""
+    _readable(pidfd, None)
+
+
+def _readable(pidfd: int, timeout: int | None = 0) -> bool:
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
-    poller.poll()
+    return bool(poller.poll(timeout))
 
 
 def _signal_name(number: int) -> str:

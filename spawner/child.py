@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
-from spawner import _native
+from spawner import _native, procfs
 from spawner.birth import WALL, Birth, wait_readable
 from spawner.plan import Plan
 from spawner.stdio import set_window
@@ -33,13 +33,15 @@ class Exit:
     """How a child ended: ``code`` if it exited, ``signal`` if one killed it (``core``: and it dumped core).
 
     All None where the kernel told only that it ended. ``rusage`` is its own, as getrusage(2) has it, and None
-    where it was not ours to reap.
+    where it was not ours to reap. ``executed`` is false where a signal ended it inside execve, before the new
+    program began (PF_FORKNOEXEC of the zombie).
     """
 
     code: int | None
     signal: int | None
     core: bool
     rusage: resource.struct_rusage | None
+    executed: bool = True
 
     @property
     def status(self) -> int | None:
@@ -79,7 +81,13 @@ class Child:
 
     @property
     def start_time(self) -> int | None:
-        """Clock ticks since boot, field 22 of /proc/PID/stat; with the pid this names one process for ever."""
+        """Clock ticks since boot, field 22 of /proc/PID/stat; with the pid this names one process for ever.
+
+        Read when first asked for; None if that is after the child was reaped.
+        """
+        if self._birth.start_time is None and self._exit is None and self.pidfd >= 0:
+            seen = procfs.flags_and_start(self.pid)
+            self._birth.start_time = seen[1] if seen else None
         return self._birth.start_time
 
     @property
@@ -187,7 +195,12 @@ class Child:
         return answer
 
     def _reap(self) -> Exit:
+        executed = True
         try:
+            seen = _native.waitid(self.pidfd, os.WEXITED | os.WNOWAIT | WALL)
+            if seen is not None and seen[0] != os.CLD_EXITED:
+                flags = procfs.flags_and_start(self.pid)
+                executed = flags is None or not flags[0] & procfs.PF_FORKNOEXEC
             answer = _native.waitid(self.pidfd, os.WEXITED | WALL)
         except ChildProcessError:  # our parent's to wait for (CLONE_PARENT), or SIGCHLD is ignored
             wait_readable(self.pidfd)
@@ -198,7 +211,7 @@ class Child:
         rusage = resource.struct_rusage((usage[0] / micro, usage[1] / micro, *usage[2:]))
         if code == os.CLD_EXITED:
             return Exit(status, None, False, rusage)
-        return Exit(None, status, code == os.CLD_DUMPED, rusage)
+        return Exit(None, status, code == os.CLD_DUMPED, rusage, executed)
 
     # ---- the end ----
 

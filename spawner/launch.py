@@ -11,10 +11,10 @@ from spawner import _native, thread
 from spawner.birth import Birth
 from spawner.causes import explain
 from spawner.child import Child, index_of
-from spawner.compile import NOT_HERE, compile_spec
+from spawner.compile import compile_spec
 from spawner.errors import LaunchError
 from spawner.plan import Plan
-from spawner.procfs import flags_and_start
+from spawner.program import NOT_HERE
 from spawner.spec import Mechanism, Spec, Stdio
 from spawner.stdio import open_streams
 
@@ -100,8 +100,6 @@ def _posix_spawn(birth: Birth) -> None:
     birth.pid, birth.pidfd, start, end = made
     birth.span = (start, end, birth.pid)
     birth.streams.close_child_ends()
-    seen = flags_and_start(birth.pid)
-    birth.start_time = seen[1] if seen else None
 
 
 def _inheritable() -> list[int]:

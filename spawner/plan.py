@@ -14,6 +14,7 @@ class Named(int):
     text: str
 
     def __new__(cls, value: int, text: str) -> Named:
+        """Make the number ``value``, printed as ``text``."""
         self = super().__new__(cls, value)
         self.text = text
         return self

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 
-PF_EXITING = 0x00000004
 PF_FORKNOEXEC = 0x00000040
 
 _VANISHED = (FileNotFoundError, ProcessLookupError, PermissionError)

@@ -63,6 +63,7 @@ class Refusal:
 
     @property
     def errno(self) -> int:
+        """What the kernel answers if no rule before this one applies."""
         return self.rule.errno
 
     def __str__(self) -> str:

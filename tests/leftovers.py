@@ -142,7 +142,7 @@ class Census:
         for source, before in zip(self._sources, self._before, strict=True):
             now = source()
             left += [f"left behind: {now[key]}" for key in now.keys() - before.keys()]
-            if source is not processes:  # an older child may end at any time; nothing else goes by itself
+            if source not in (processes, threads):  # these may end at any time; nothing else goes by itself
                 left += [f"taken away: {before[key]}" for key in before.keys() - now.keys()]
         return sorted(left)
 

@@ -52,8 +52,9 @@ def run(asked: argparse.Namespace) -> int:
         with child:
             if asked.step:
                 _single_step(child)
+            started = child.start_time  # while there is something to read it from
             ended = _attend(child, asked)
-            _tell(child, ended, asked)
+            _tell(child, started, ended, asked)
     except SpecError as error:
         for problem in error.problems:
             _complain(str(problem))
@@ -139,9 +140,9 @@ def _attend(child: Child, asked: argparse.Namespace) -> Exit:
     return ended
 
 
-def _tell(child: Child, ended: Exit, asked: argparse.Namespace) -> None:
+def _tell(child: Child, started: int | None, ended: Exit, asked: argparse.Namespace) -> None:
     if asked.timeline:
         for line in timeline_lines(child.timeline):
             print(line, file=sys.stderr)
     if asked.report is not None:
-        write_report(report_of(child, ended), asked.report)
+        write_report(report_of(child, started, ended), asked.report)

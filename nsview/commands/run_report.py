@@ -30,13 +30,13 @@ def outcome(result: int | None) -> str:
     return str(result)
 
 
-def report_of(child: Child, ended: Exit) -> dict[str, Any]:
-    """The report: version, pid, mechanism, namespaces (inodes, null for unknown), timeline (ns), exit, rusage."""
+def report_of(child: Child, started: int | None, ended: Exit) -> dict[str, Any]:
+    """The report: version, pid, start time (clock ticks since boot), mechanism, namespaces (inodes, null for unknown), timeline (ns), exit, rusage."""
     usage = ended.rusage
     return {
         "version": VERSION,
         "pid": child.pid,
-        "start_time": child.start_time,
+        "start_time": started,
         "mechanism": str(child.plan.mechanism),
         "why": child.plan.why,
         "clone_flags": child.plan.flags_text,
