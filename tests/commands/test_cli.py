@@ -14,7 +14,16 @@ from leftovers import Census
 
 from nsview import cli
 
-HEAVY = {"textual", "rich", "pyroute2", "psutil", "asyncio", "importlib.metadata", "hypothesis", "textual_tty"}
+HEAVY = {
+    "textual",
+    "rich",
+    "pyroute2",
+    "psutil",
+    "asyncio",
+    "importlib.metadata",
+    "hypothesis",
+    "textual_tty",
+}
 OPERANDS = {"diff": ["1", "1"], "run": ["true"]}
 NAMES = [command.name for command in cli.COMMANDS]
 

@@ -42,9 +42,10 @@ def unshared() -> Iterator[Callable[..., int]]:
             stack.callback(process.stdout.close)
             stack.callback(process.stdin.close)  # the shell reads its end and leaves, and unshare(1) after it
             assert process.stdout.readline() == "ready\n", "unshare(1) failed; its words are above"
+            if "--fork" not in options:
+                return process.pid
             with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
-                children = file.read().split()
-            return int(children[0]) if children else process.pid
+                return int(file.read())
 
         yield launch
 

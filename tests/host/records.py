@@ -7,9 +7,7 @@ from nsview.host.snapshot import ProcessRecord
 INITIAL = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
-def record(
-    pid: int, ppid: int, start_time: int, ns=INITIAL, comm: str = "x", flags: int = 0
-) -> ProcessRecord:
+def record(pid: int, ppid: int, start_time: int, ns=INITIAL, comm: str = "x", flags: int = 0) -> ProcessRecord:
     """A sleeping process of one thread."""
     return ProcessRecord(
         pid,

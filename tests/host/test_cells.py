@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from records import INITIAL, by_pid, record
 
 from nsview.host.cells import HEADING, cells, initial_reference, parent_reference
@@ -47,6 +48,7 @@ def test_kthreadd_stands_in_for_a_first_process_that_hides():
     assert initial_reference({}) is None
 
 
+@pytest.mark.needs("unshare", "user_namespace", "time_namespace")
 def test_child_with_all_own_namespaces_shows_all_letters(unshared):
     pid = unshared("-mnpUuiCT", "--map-root-user", "--fork")
     records = take((os.getpid(), pid)).records

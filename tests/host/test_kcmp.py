@@ -102,17 +102,18 @@ def test_fresh_processes_tell_what_a_process_does_not_have(forked):
     thread = threading.Thread(target=lambda: None)
     thread.start()
     thread.join()
-    assert _scan.has_none(os.getpid())[1] is False, (
-        "a thread is cloned with CLONE_SYSVSEM, which makes the list"
-    )
+    assert _scan.has_none(os.getpid())[1] is False, "a thread is cloned with CLONE_SYSVSEM, which makes the list"
+
+
+def children_of_this_thread() -> str:
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return file.read()
 
 
 def test_fresh_processes_are_reaped_and_block_no_signal():
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ()), children_of_this_thread()
     _scan.has_none(os.getpid())
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
-    with open(f"/proc/self/task/{os.getpid()}/children") as file:
-        assert file.read() == ""
+    assert (signal.pthread_sigmask(signal.SIG_BLOCK, ()), children_of_this_thread()) == before
 
 
 def test_zombie_and_kernel_thread_are_told_of_with_care(forked):

@@ -17,9 +17,7 @@ def drawn(tree: ProcessTree) -> list[str]:
 
 
 def test_tree_is_drawn_with_lines():
-    tree = ProcessTree(
-        by_pid(record(1, 0, 0), record(7, 1, 5), record(9, 7, 6), record(3, 1, 9), record(4, 3, 10))
-    )
+    tree = ProcessTree(by_pid(record(1, 0, 0), record(7, 1, 5), record(9, 7, 6), record(3, 1, 9), record(4, 3, 10)))
     assert drawn(tree) == ["1", "├─ 7", "│  └─ 9", "└─ 3", "   └─ 4"]
 
 

@@ -28,7 +28,8 @@ class SlowProgram:
 
     def let_go(self) -> None:
         """Give the lease up: the execve goes on."""
-        fcntl.fcntl(self._fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        if fcntl.fcntl(self._fd, fcntl.F_GETLEASE) != fcntl.F_UNLCK:
+            fcntl.fcntl(self._fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
     def __enter__(self) -> SlowProgram:
         return self

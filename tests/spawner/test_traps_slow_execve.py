@@ -152,8 +152,8 @@ def test_a_child_stopped_in_execve_is_waited_for(call: Mechanism, slow: SlowProg
     slow.wait_for_somebody()
     (pid,) = our_children() - before
     os.kill(pid, signal.SIGSTOP)
-    slow.let_go()
     assert until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "T")
+    slow.let_go()
     assert not launching.over
     os.kill(pid, signal.SIGCONT)
     with launching.result() as child:

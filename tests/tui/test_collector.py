@@ -310,7 +310,7 @@ def test_stop_before_start_and_twice_is_no_error():
     app.collector.stop()
 
 
-def test_threads_end_by_themselves_when_the_app_is_gone():
+def test_stop_after_the_app_is_gone_is_no_error(nothing_left):
     async def run() -> CollectingApp:
         app = CollectingApp(interval=0.01)
         async with app.run_test():
@@ -318,6 +318,16 @@ def test_threads_end_by_themselves_when_the_app_is_gone():
             await until(lambda: app.frames)
         return app
 
-    app = asyncio.run(run())
-    app.collector.stop()
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("nsview-")]
+    asyncio.run(run()).collector.stop()
+
+
+def test_lanes_end_by_themselves_when_nobody_is_left_to_tell():
+    class Gone(App[None]):
+        def post_message(self, message: Any) -> bool:
+            raise RuntimeError("Event loop is closed")
+
+    collector = Collector(Gone(), interval=0.01)
+    collector.start()
+    for lane in collector._lanes:
+        lane.join()
+    assert not any(lane.alive for lane in collector._lanes)

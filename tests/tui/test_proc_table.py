@@ -254,6 +254,25 @@ def test_what_is_in_view_stays_when_the_cursor_is_not():
     play(script)
 
 
+def test_what_is_left_is_in_view_when_most_rows_go():
+    async def script(app: TableApp, pilot: Pilot[None]) -> None:
+        table = app.table
+        table.show(crowd(1000))
+        await shown(app, "p20")
+        table.jump_to(900)
+        await shown(app, "p905")
+        table.show(crowd(50))
+        assert await shown(app, "p50")
+        table.show(crowd(3))
+        assert await shown(app, "init")
+        table.show(crowd(0))
+        assert await shown(app, "init")
+        await pilot.press("up", "down", "pagedown", "end", "home", "enter")
+        await until(lambda: app.selected == [PLAIN.identity])
+
+    play(script)
+
+
 def test_cursor_stays_on_the_dead_while_they_are_shown_then_moves_to_the_parent():
     shell, child = record(5, comm="shell"), record(6, 5, comm="child")
     other = record(7, comm="other")
@@ -390,8 +409,8 @@ def test_a_real_child_is_found_below_us(size):
                 rows = Rows(history(take(), take()), users={found.uid or 0: "somebody"})
                 app.table.show(rows)
                 assert app.table.select(found.identity)
-                line = await shown(app, "sleep")
-                assert str(child.pid) in line
+                line = await shown(app, f" {child.pid} ")
+                assert "└─ sleep" in line or "├─ sleep" in line
                 assert "········" in line or "·  ·" in line
                 assert rows.parent_of(found.identity)[0] == found.ppid
 
@@ -411,10 +430,10 @@ def test_a_real_child_in_a_uts_namespace_of_its_own_has_the_letter_and_the_bound
                     past = history(take(), take())
                     app.table.show(Rows(past))
                     app.table.select(past.newest.records[child.pid].identity)
-                    return next((line for line in lines_of(app.table) if "◆ sleep" in line), None)
+                    ours = (line for line in lines_of(app.table) if f" {child.pid} " in line)
+                    return next((line for line in ours if "◆ sleep" in line), None)
 
                 line = await until(contained)
-                assert str(child.pid) in line
                 assert ("·  ·  ·  ·  u2 ·  ·  ·" if size[0] == 200 else "····u···") in line
 
             play(script, size)

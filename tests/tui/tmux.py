@@ -91,11 +91,14 @@ class Tmux:
         return int(self._run("display-message", "-p", "#{pane_pid}"))
 
     def wait_for_end(self) -> int:
-        """Wait for the program to end, and return its exit status."""
-        assert until(lambda: self._run("display-message", "-p", "#{pane_dead}").strip() == "1", DEADLINE), (
-            f"the program did not end; its screen:\n{self.screen()}"
-        )
-        return int(self._run("display-message", "-p", "#{pane_dead_status}") or -1)
+        """Wait for the program to end, and return its exit status; minus the signal's number if one killed it."""
+
+        def status() -> str:
+            return self._run("display-message", "-p", "#{pane_dead_status}#{?pane_dead_signal,-#{pane_dead_signal},}")
+
+        ended = until(lambda: status().strip(), DEADLINE)
+        assert ended, f"the program did not end; its screen:\n{self.screen()}"
+        return int(ended)
 
     def _run(self, *args: str) -> str:
         done = subprocess.run(

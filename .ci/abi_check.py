@@ -1,0 +1,12 @@
+"""Run by newer CPythons on the one wheel: both native modules load and do their work there."""
+
+import sys
+
+from nsview.host.snapshot import take
+from spawner import Spec, Stdio, launch
+
+with launch(Spec(args=("true",), stdio=Stdio.NULL)) as child:
+    exit_ = child.wait()
+assert exit_.code == 0, exit_
+assert take().records
+print(f"CPython {sys.version.split()[0]}: launched a program and took a snapshot")

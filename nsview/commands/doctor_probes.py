@@ -1,0 +1,54 @@
+"""The probes of ``nsview doctor``: one table; each looks at one thing and says what this machine allows.
+
+Features are tried, never deduced from the kernel's version: kernels are patched, and containers filter calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from nsview.commands import doctor_launching as launching
+from nsview.commands import doctor_watching as watching
+from nsview.commands.doctor_finding import Finding, State
+from spawner.namespaces import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One thing looked at."""
+
+    name: str
+    look: Callable[[], Finding]
+
+
+PROBES: tuple[Probe, ...] = (
+    Probe("kernel", launching.kernel),
+    Probe("architecture", launching.architecture),
+    Probe("privileges", launching.privileges),
+    Probe("clone3", launching.clone3),
+    Probe("pidfd", launching.pidfd),
+    *(Probe(f"{kind.name} namespace", partial(launching.namespace, kind)) for kind in KINDS),
+    Probe("unprivileged user namespaces", launching.unprivileged_user_namespaces),
+    Probe("fresh /proc", launching.fresh_proc),
+    Probe("/proc", watching.proc),
+    Probe("kcmp", watching.kcmp),
+    Probe("cgroups", watching.cgroups),
+    Probe("security modules", watching.security_modules),
+    Probe("landlock", watching.landlock),
+    Probe("seccomp", watching.seccomp),
+    Probe("BTF", watching.btf),
+    Probe("process events", watching.process_events),
+    Probe("taskstats", watching.taskstats),
+    Probe("pseudo-terminals", launching.pseudo_terminals),
+    Probe("open files", watching.open_files),
+)
+
+
+def look(probe: Probe) -> Finding:
+    """Run one probe; what it could not find out for a reason it does not know of is ``unknown``."""
+    try:
+        return probe.look()
+    except OSError as error:
+        return Finding(State.UNKNOWN, str(error))

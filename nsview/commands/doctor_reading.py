@@ -1,0 +1,36 @@
+"""Reading the small text files of /proc and /sys that several probes need."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+Mount = tuple[str, str, str, str]
+"""Mount point, type, the mount's own options, the file system's options."""
+
+
+def text(path: str) -> str | None:
+    """Read a file, stripped; None where it cannot be read."""
+    try:
+        return Path(path).read_text(errors="replace").strip()
+    except OSError:
+        return None
+
+
+def status(field: str) -> str:
+    """Read one field of /proc/self/status; OSError where the kernel does not have it."""
+    for line in Path("/proc/self/status").read_text(errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return value.strip()
+    raise OSError(errno.ENODATA, f"/proc/self/status has no {field}")
+
+
+def mounts() -> list[Mount]:
+    """Read the mounts of our mount namespace."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        own, _, rest = line.partition(" - ")
+        fields, (kind, _, options) = own.split(" "), rest.split(" ", 2)
+        found.append((fields[4], kind, fields[5], options))
+    return found

@@ -1,0 +1,172 @@
+"""Probes of what watching needs: /proc, sharing, cgroups, security, the kernel's own accounts and events."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Callable
+
+from nsview.commands import doctor_netlink as netlink
+from nsview.commands import doctor_reading as reading
+from nsview.commands import doctor_trials as trials
+from nsview.commands.doctor_finding import SUDO, Finding, State, more_privileges
+
+FEW_FILES = 4096
+"""Below so many fds, ten thousand processes cannot be watched by files kept open."""
+
+
+def _privileged() -> bool:
+    return bool(int(reading.status("CapEff"), 16) >> 21 & 1)
+
+
+_OPEN = ("hidepid=0", "hidepid=off")
+_BINFMT = "/proc/sys/fs/binfmt_misc"
+"""A mount over /proc that hides nothing: systemd's automount of it."""
+
+
+def proc() -> Finding:
+    """Read how much of other processes the mount of /proc and the kernel's ptrace rules let us see."""
+    mounts = reading.mounts()
+    options = [options.split(",") for point, kind, _, options in mounts if (point, kind) == ("/proc", "proc")]
+    if not options:
+        return Finding(State.NO, "/proc is not mounted", "mount -t proc proc /proc")
+    limits = [word for word in options[-1] if word.startswith(("hidepid=", "subset=")) and word not in _OPEN]
+    covered = sorted({point for point, _, _, _ in mounts if point.startswith("/proc/") and point != _BINFMT})
+    said = [f"mounted with {option}" for option in limits]
+    if covered:
+        said.append("covered: " + " ".join(covered))
+    try:
+        os.readlink("/proc/1/ns/mnt")
+    except PermissionError:
+        said.append("namespaces of processes with more privileges cannot be read, and show as ?")
+        return Finding(State.LIMITED, "; ".join(said), more_privileges())
+    if limits or covered:
+        remedy = "mount -o remount,hidepid=0 /proc, or start the container with /proc unmasked"
+        return Finding(State.LIMITED, "; ".join(said), remedy)
+    return Finding(State.OK, "shows every process and its namespaces")
+
+
+def kcmp() -> Finding:
+    """Compare what processes share: ourselves with ourselves, then with process 1."""
+    us = os.getpid()
+    try:
+        trials.syscall("kcmp", us, us, 0, 0, 0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
+        return Finding(State.NO, f"refused: {error.strerror}", "use a kernel built with CONFIG_KCMP")
+    try:
+        trials.syscall("kcmp", us, 1, 0, 0, 0)
+    except OSError as error:
+        if error.errno != errno.EPERM:
+            raise
+        return Finding(State.LIMITED, "not with processes that have more privileges", more_privileges())
+    return Finding(State.OK, "tells what any two processes share")
+
+
+_UNIFIED = "systemd.unified_cgroup_hierarchy=1"
+
+
+def cgroups() -> Finding:
+    """Read which cgroup hierarchies are mounted, with which controllers, and whether we may write there."""
+    v1 = [(point, options) for point, kind, _, options in reading.mounts() if kind == "cgroup"]
+    v2 = [point for point, kind, _, _ in reading.mounts() if kind == "cgroup2"]
+    old = " ".join(sorted({os.path.basename(point) for point, _ in v1}))
+    if not v2:
+        if v1:
+            remedy = f"for version 2, boot with {_UNIFIED}"
+            return Finding(State.LIMITED, f"version 1 only: {old}", remedy)
+        return Finding(State.NO, "no cgroup hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
+    at = v2[0]
+    controllers = reading.text(f"{at}/cgroup.controllers") or "no controllers"
+    if v1:
+        return Finding(
+            State.LIMITED,
+            f"hybrid: version 2 at {at} ({controllers}), version 1: {old}",
+            "limits go through the version 1 files; for version 2, boot with " + _UNIFIED,
+        )
+    if not os.access(at, os.W_OK):
+        delegated = "systemd-run --user --scope -p Delegate=yes nsview"
+        remedy = f"{more_privileges()}, or run in a delegated group: {delegated}"
+        return Finding(State.LIMITED, f"version 2 at {at} ({controllers}), not ours to write", remedy)
+    return Finding(State.OK, f"version 2 at {at}: {controllers}")
+
+
+def security_modules() -> Finding:
+    """Read which Linux security modules are active, and under which label we run."""
+    active = reading.text("/sys/kernel/security/lsm")
+    label = reading.text("/proc/self/attr/current")
+    said = f"; we run as {label}" if label else ""
+    if active is None:
+        remedy = "mount -t securityfs none /sys/kernel/security"
+        return Finding(State.UNKNOWN, f"/sys/kernel/security/lsm cannot be read{said}", remedy)
+    return Finding(State.OK, active.replace(",", " ") + said)
+
+
+def landlock() -> Finding:
+    """Ask for the version of landlock (landlock_create_ruleset(2))."""
+    try:
+        version = trials.syscall("landlock_create_ruleset", 0, 0, 1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        remedy = "boot with landlock in the kernel's lsm= list" if error.errno == errno.EOPNOTSUPP else None
+        return Finding(State.NO, f"not in this kernel's set: {error.strerror}", remedy)
+    return Finding(State.OK, f"version {version}")
+
+
+def seccomp() -> Finding:
+    """Read whether filters may be set, and whether one is set on us."""
+    mode = reading.status("Seccomp")
+    if reading.text("/proc/sys/kernel/seccomp/actions_avail") is None:
+        return Finding(State.NO, "the kernel has no filters", "use a kernel built with CONFIG_SECCOMP_FILTER")
+    if mode == "2":
+        remedy = "a call that fails for no visible reason may be filtered; loosen the container's profile"
+        return Finding(State.LIMITED, "a filter is set on nsview itself", remedy)
+    return Finding(State.OK, "filters may be set; none is set on nsview")
+
+
+def btf() -> Finding:
+    """Look for the kernel's types, which the BPF task iterator needs."""
+    path = "/sys/kernel/btf/vmlinux"
+    if not os.path.exists(path):
+        return Finding(State.NO, "the kernel has no BTF; /proc is read instead", None)
+    if not (os.access(path, os.R_OK) and _privileged()):
+        return Finding(State.LIMITED, "there, but BPF is not ours to use; /proc is read instead", more_privileges())
+    return Finding(State.OK, f"{path} can be read")
+
+
+def _over_netlink(trial: Callable[[], None], works: str, instead: str) -> Finding:
+    try:
+        trial()
+    except PermissionError:
+        return Finding(State.NO, f"needs CAP_NET_ADMIN; {instead}", more_privileges())
+    except TimeoutError:
+        return Finding(State.NO, f"no answer came; {instead}", "run in the machine's first network namespace")
+    except OSError as error:
+        return Finding(State.NO, f"{error.strerror}; {instead}", None)
+    return Finding(State.OK, works)
+
+
+def process_events() -> Finding:
+    """Receive an exit from the proc connector."""
+    return _over_netlink(
+        netlink.receive_an_exit, "every fork, exec and exit is told", "short-lived processes may be missed"
+    )
+
+
+def taskstats() -> Finding:
+    """Ask taskstats about ourselves."""
+    return _over_netlink(
+        netlink.query_taskstats, "CPU time in microseconds", "CPU time comes in clock ticks from /proc"
+    )
+
+
+def open_files() -> Finding:
+    """Read the limit of open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    said = f"{soft} (may be raised to {hard})"
+    if 0 <= soft < FEW_FILES:
+        return Finding(State.LIMITED, said, f"ulimit -n {FEW_FILES * 4}" if hard >= FEW_FILES * 4 else SUDO)
+    return Finding(State.OK, said)

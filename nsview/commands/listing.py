@@ -1,0 +1,72 @@
+"""Text in columns: as wide as it needs when piped, fitted to the window on a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nsview.host.text import cut, width
+
+UNKNOWN = "?"
+_NARROWEST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: numbers stand ``right``; those that ``gives`` marks are cut when lines are too long."""
+
+    title: str
+    right: bool = False
+    gives: bool = False
+
+
+def show(value: object) -> str:
+    """Return the text of a value, ``?`` where it is unknown."""
+    return UNKNOWN if value is None else str(value)
+
+
+def lines(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], header: bool = True, room: int | None = None
+) -> Iterable[str]:
+    """Yield the lines of a listing, none longer than ``room`` columns unless that is None. Pure."""
+    rows = list(rows)
+    titles = [column.title for column in columns]
+    every = [titles, *rows] if header else rows
+    widths = [max((width(row[at]) for row in every), default=0) for at in range(len(columns))]
+    if room is not None:
+        _narrow(columns, widths, room)
+    for row in every:
+        yield _line(columns, row, widths, room)
+
+
+def write(columns: Sequence[Column], rows: Iterable[Sequence[str]], header: bool = True) -> None:
+    """Write a listing to standard output."""
+    sys.stdout.writelines(f"{line}\n" for line in lines(columns, rows, header, window()))
+
+
+def window() -> int | None:
+    """Return the columns of the terminal that standard output is, None when it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _narrow(columns: Sequence[Column], widths: list[int], room: int) -> None:
+    """Lower the widest of the columns that give, all to one level, until the line fits."""
+    giving = [at for at, column in enumerate(columns) if column.gives]
+    fixed = sum(widths) + len(widths) - 1 - sum(widths[at] for at in giving)
+    level = max((widths[at] for at in giving), default=0)
+    while level > _NARROWEST and fixed + sum(min(widths[at], level) for at in giving) > room:
+        level -= 1
+    for at in giving:
+        widths[at] = min(widths[at], level)
+
+
+def _line(columns: Sequence[Column], row: Sequence[str], widths: list[int], room: int | None) -> str:
+    cells = []
+    for column, text, wide in zip(columns, row, widths, strict=True):
+        shown = cut(text, wide)
+        space = " " * (wide - width(shown))
+        cells.append(space + shown if column.right else shown + space)
+    line = " ".join(cells).rstrip()
+    return line if room is None else cut(line, room)

@@ -1,0 +1,144 @@
+"""One process, pinned: all that is read through it is of that process, never of a successor in its number."""
+
+from __future__ import annotations
+
+import errno
+import os
+from types import TracebackType
+
+ORDINARY = frozenset((errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM))
+"""Answers of a process that is gone, has no such thing, or does not let us look: unknown, not an error."""
+
+
+class ProcessGoneError(LookupError):
+    """There is no such process, or not any more: ``pid``, and ``start_time`` (ticks) when it was given."""
+
+    def __init__(self, pid: int, start_time: int | None = None) -> None:
+        """Keep which process it was."""
+        self.pid = pid
+        self.start_time = start_time
+        super().__init__(
+            f"no process {pid}" + ("" if start_time is None else f" started at tick {start_time}")
+        )
+
+
+class PinnedProcess:
+    """An O_PATH descriptor of /proc/PID. Once the process is reaped every read answers None.
+
+    The descriptor holds the kernel's struct pid, not the number (fs/proc/base.c), so a reused pid is never
+    read. Use as a context manager.
+    """
+
+    def __init__(self, pid: int, start_time: int | None = None) -> None:
+        """Pin the process; ProcessGoneError when there is none, or not the one started at ``start_time``."""
+        self.pid = pid
+        try:
+            self._directory = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in ORDINARY:
+                raise ProcessGoneError(pid, start_time) from None
+            raise
+        started = self._started()
+        if started is None or start_time not in (None, started):
+            os.close(self._directory)
+            raise ProcessGoneError(pid, start_time)
+        self.start_time = started
+
+    def __enter__(self) -> PinnedProcess:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the descriptor."""
+        os.close(self._directory)
+
+    def is_there(self) -> bool:
+        """True while it has not been reaped: then what was asked by number before was answered for it."""
+        return self._started() is not None
+
+    def open(self, name: str) -> int | None:
+        """Open /proc/PID/``name`` for reading and return the descriptor, which is the caller's to close."""
+        try:
+            return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
+        except OSError as error:
+            _tolerate(error)
+            return None
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of /proc/PID/``name``."""
+        fd = self.open(name)
+        if fd is None:
+            return None
+        try:
+            pieces = []
+            while piece := os.read(fd, 65536):
+                pieces.append(piece)
+            return b"".join(pieces)
+        except OSError as error:
+            _tolerate(error)
+            return None
+        finally:
+            os.close(fd)
+
+    def link(self, name: str) -> str | None:
+        """Return what the symbolic link /proc/PID/``name`` says."""
+        try:
+            return os.readlink(name, dir_fd=self._directory)
+        except OSError as error:
+            _tolerate(error)
+            return None
+
+    def names(self, name: str) -> list[str] | None:
+        """Return the entries of the directory /proc/PID/``name``."""
+        fd = self.open(name)
+        if fd is None:
+            return None
+        try:
+            return os.listdir(fd)
+        except OSError as error:
+            _tolerate(error)
+            return None
+        finally:
+            os.close(fd)
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """Return the status of what /proc/PID/``name`` leads to."""
+        try:
+            return os.stat(name, dir_fd=self._directory)
+        except OSError as error:
+            _tolerate(error)
+            return None
+
+    def namespace(self, name: str) -> int | None:
+        """Return the inode of its namespace /proc/PID/ns/``name``, as ``net`` or ``pid_for_children``."""
+        link = self.link(f"ns/{name}")
+        return None if link is None else int(link[link.index("[") + 1 : -1])
+
+    def status(self) -> dict[str, str] | None:
+        """Return the fields of /proc/PID/status (proc_pid_status(5))."""
+        text = self.read("status")
+        if not text:
+            return None
+        lines = (
+            line.split(":", 1)
+            for line in text.decode("utf-8", "backslashreplace").splitlines()
+            if ":" in line
+        )
+        return {key: value.strip() for key, value in lines}
+
+    def stat_fields(self) -> list[bytes] | None:
+        """Return the fields of /proc/PID/stat from the state on: field N of proc_pid_stat(5) is at N - 3."""
+        text = self.read("stat")
+        return None if not text else text[text.rindex(b")") + 2 :].split()
+
+    def _started(self) -> int | None:
+        fields = self.stat_fields()
+        return None if fields is None else int(fields[19])
+
+
+def _tolerate(error: OSError) -> None:
+    # A zombie's mountinfo answers EINVAL (fs/proc_namespace.c: mounts_open_common()).
+    if error.errno not in ORDINARY and error.errno != errno.EINVAL:
+        raise error

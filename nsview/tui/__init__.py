@@ -1,0 +1,1 @@
+"""What a person sees: the only part of nsview that imports Textual."""

@@ -1,0 +1,431 @@
+"""The app: brings together what is launched, what the machine looks like, and the panes that show both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Footer, Input
+
+from nsview.host.text import printable
+from nsview.tui.children_bar import ChildrenBar, condition, ending, signal_name
+from nsview.tui.collector import Collector, Pair
+from nsview.tui.dialogs import Help, SignalPicker
+from nsview.tui.diff_panel import DiffPanel
+from nsview.tui.header import HeaderLine
+from nsview.tui.keys import KEYS, bindings
+from nsview.tui.launch_form import PRESETS, hold_before, outlook
+from nsview.tui.launch_panel import LaunchPanel
+from nsview.tui.launcher import Born, Changed, Failed, Launched, Launcher, SignalFailed
+from nsview.tui.panes import Panes
+from nsview.tui.proc_rows import Identity
+from nsview.tui.proc_table import ProcTable
+from nsview.tui.signals import Target, send, start_time_of
+from nsview.tui.terminal import ChildTerminal
+from nsview.tui.timeline import Timeline
+
+_CAP_SYS_ADMIN = 21
+
+_HELD = "Held before {step}: s does one step, r runs on."
+
+
+def is_privileged() -> bool:
+    """Tell whether we have CAP_SYS_ADMIN here (proc_pid_status(5), CapEff)."""
+    status = Path("/proc/self/status").read_text()
+    effective = int(status.partition("CapEff:")[2].split(maxsplit=1)[0], 16)
+    return bool(effective >> _CAP_SYS_ADMIN & 1)
+
+
+class NsviewApp(App[None]):
+    """nsview's screen. Whatever ends it, all launched programs and their descendants end with it."""
+
+    TITLE = "nsview"
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-mid"), (160, "-wide")]  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.privileged = is_privileged()
+        self.me: Identity = (os.getpid(), start_time_of(os.getpid()))
+        self.launcher = Launcher(self.post_message)
+        self.collector = Collector(self)
+        self.launches: dict[int, Launched] = {}
+        self.chosen: int | None = None
+        self._to_select: Identity | None = self.me
+
+    # Life.
+
+    def compose(self) -> ComposeResult:
+        """Lay out header, panes and footer."""
+        yield HeaderLine(id="header")
+        yield Panes(self.privileged)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start the threads, and leave in order when we are told to end."""
+        self.launcher.start()
+        self.collector.start()
+        self.query_one(ChildrenBar).show((), None)
+        self.query_one(ProcTable).focus()
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self.exit, None, 128 + number)
+
+    def on_unmount(self) -> None:
+        """End everything that was launched, and the threads."""
+        self.close()
+
+    def close(self) -> None:
+        """End all launched programs and the threads; returns when nothing is left. May be called again."""
+        self.launcher.close()
+        self.collector.stop()
+
+    # What the machine looks like.
+
+    @on(Collector.Arrived)
+    def _frame(self) -> None:
+        frame = self.collector.take_frame()
+        if frame is None:
+            return
+        table = self.query_one(ProcTable)
+        table.show(frame.rows)
+        if self._to_select is not None and table.select(self._to_select):
+            self._to_select = None
+        ended = sum(launched.exit is not None for launched in self.launches.values())
+        self.query_one(HeaderLine).show(
+            frame.snapshot,
+            len(self.launches) - ended,
+            ended,
+            self.collector.paused,
+            table.view.reference.value,
+            not self.privileged,
+        )
+
+    @on(Collector.Compared)
+    def _comparison(self) -> None:
+        comparison = self.collector.take_comparison()
+        if comparison is None:
+            return
+        panel = self.query_one(DiffPanel)
+        if comparison.rows is not None:
+            panel.show(comparison.rows)
+        elif comparison.missing is not None:
+            launched = self._launch_of(comparison.missing)
+            panel.keep("gone" if launched is None or launched.exit is None else ending(launched.exit))
+
+    @on(Collector.Failed)
+    def _collector_failed(self, message: Collector.Failed) -> None:
+        self.notify(printable(str(message)), severity="error", markup=False)
+
+    @on(ProcTable.ViewChanged)
+    def _arrange(self, message: ProcTable.ViewChanged) -> None:
+        self.collector.show_as(message.view)
+
+    @on(ProcTable.Highlighted)
+    def _compare_highlighted(self, message: ProcTable.Highlighted) -> None:
+        if self._to_select is not None or message.identity is None:
+            return
+        launched = self._launch_of(message.identity)
+        parent = self.query_one(ProcTable).rows.parent_of(message.identity)
+        if parent is None and launched is not None:
+            parent = self.me
+        self._compare(parent, message.identity)
+        if launched is not None and launched.number != self.chosen:
+            self._choose(launched.number)
+
+    @on(ProcTable.Selected)
+    def _show_difference(self) -> None:
+        self.action_pane("diff")
+
+    def _compare(self, parent: Identity | None, child: Identity) -> None:
+        panel = self.query_one(DiffPanel)
+        if parent is None:
+            self.collector.watch(None)
+            panel.clear(f"Process {child[0]} has no parent to be compared with.")
+        elif self.collector.watched != Pair(parent, child):
+            panel.expect(self._title_of(parent), self._title_of(child))
+            self.collector.watch(Pair(parent, child))
+
+    def _title_of(self, identity: Identity) -> str:
+        launched = self._launch_of(identity)
+        record = self.query_one(ProcTable).rows.record_of(identity)
+        comm = launched.title if launched is not None else "?" if record is None else record.comm
+        return f"{identity[0]} {printable(comm)}"
+
+    def _launch_of(self, identity: Identity) -> Launched | None:
+        return next((one for one in self.launches.values() if (one.pid, one.start_time) == identity), None)
+
+    # Launching.
+
+    def action_launch(self) -> None:
+        """Launch what the panel says."""
+        self.query_one(LaunchPanel).want()
+
+    @on(LaunchPanel.Wanted)
+    def _launch(self, message: LaunchPanel.Wanted) -> None:
+        panel = self.query_one(LaunchPanel)
+        found = outlook(message.form, replace(panel.origin, window=self._window()))
+        if found.spec is None or found.problems:
+            self.notify("Not launched: the panel says why.", severity="error")
+            self.action_pane("launch")
+            return
+        self.launcher.launch(found.spec, hold_before if message.form.hold else None)
+
+    def _window(self) -> tuple[int, int]:
+        """Rows and columns that a new terminal will have; where it is hidden now, those it would have alone."""
+        size = self.query_one("#terminals", ContentSwitcher).size
+        return (size.height, size.width) if size else (self.size.height - 5, self.size.width - 2)
+
+    @on(Born)
+    async def _born(self, message: Born) -> None:
+        launched = message.launched
+        self.launches[launched.number] = launched
+        identity = (launched.pid, launched.start_time or 0)
+        if message.pty is not None:
+            terminal = ChildTerminal(id=f"terminal-{launched.number}")
+            await self.query_one("#terminals", ContentSwitcher).add_content(terminal)
+            terminal.attach(message.pty)
+        self.collector.launched(identity)
+        self._choose(launched.number)
+        panes = self.query_one(Panes)
+        panes.show("diff", focus=False)
+        panes.show(
+            "timeline" if launched.held is not None else "terminal" if message.pty is not None else "diff"
+        )
+        if launched.held is not None:
+            self.notify(_HELD.format(step=launched.plan.steps[launched.held].label))
+
+    @on(Changed)
+    def _changed(self, message: Changed) -> None:
+        launched = message.launched
+        if launched.number not in self.launches:
+            return
+        before = self.launches[launched.number]
+        self.launches[launched.number] = launched
+        if launched.exit is not None:
+            self.collector.exited((launched.pid, launched.start_time or 0), ending(launched.exit))
+            self.notify(f"{launched.pid} {printable(launched.title)} {ending(launched.exit)}", markup=False)
+        elif before.held is not None and launched.held is None and launched.spec.stdio == "pty":
+            self.action_pane("terminal")
+        if launched.trouble is not None:
+            self._tell_failure([str(launched.trouble)])
+        if launched.number == self.chosen:
+            self._show_chosen()
+        else:
+            self._show_children()
+
+    @on(Failed)
+    def _failed(self, message: Failed) -> None:
+        lines = [str(problem) for problem in message.problems]
+        if message.error is not None:
+            lines.append(str(message.error))
+        self._tell_failure(lines)
+        self.action_pane("launch")
+
+    def _tell_failure(self, lines: list[str]) -> None:
+        self.query_one(LaunchPanel).explain_failure(lines)
+        self.notify(printable(f"Launch failed. {lines[0]}"), severity="error", markup=False, timeout=15)
+
+    def _choose(self, number: int | None) -> None:
+        """Bring a launch to the front: its terminal, its timeline, its row, its difference from us."""
+        self.chosen = number
+        self._show_chosen()
+        if number is None:
+            return
+        launched = self.launches[number]
+        identity = (launched.pid, launched.start_time or 0)
+        table = self.query_one(ProcTable)
+        if table.highlighted != identity:
+            # While this is set the cursor's other places do not change the comparison.
+            self._to_select = None if table.select(identity) else identity
+        self._compare(self.me, identity)
+
+    def _show_chosen(self) -> None:
+        launched = None if self.chosen is None else self.launches[self.chosen]
+        switcher = self.query_one("#terminals", ContentSwitcher)
+        name = "no-terminal" if launched is None else f"terminal-{launched.number}"
+        if switcher.query(f"#{name}"):
+            switcher.current = name
+        else:
+            switcher.current = "no-terminal"
+        self.query_one(Timeline).show(launched)
+        pane = self.query_one("#terminal")
+        pane.border_subtitle = "" if launched is None else printable(f"{launched.pid} {condition(launched)}")
+        self._show_children()
+        self.refresh_bindings()
+
+    def _show_children(self) -> None:
+        self.query_one(ChildrenBar).show([*self.launches.values()], self.chosen)
+
+    @on(ChildrenBar.Chosen)
+    def _child_clicked(self, message: ChildrenBar.Chosen) -> None:
+        self._choose(message.number)
+
+    @on(ChildTerminal.Left)
+    def action_leave_terminal(self) -> None:
+        """Give the keys back to the tree."""
+        self.action_pane("tree")
+
+    # Actions.
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave keys to a terminal, a dialog or a line being typed; step only who is held."""
+        in_terminal = isinstance(self.focused, ChildTerminal)
+        if in_terminal or action == "leave_terminal":
+            return in_terminal and action == "leave_terminal"
+        if action == "pane" and (isinstance(self.focused, Input) or self.screen.is_modal):
+            return False
+        if action == "launch" and self.screen.is_modal:
+            return False
+        if action in ("step", "resume"):
+            launched = None if self.chosen is None else self.launches[self.chosen]
+            return launched is not None and launched.held is not None
+        return True
+
+    def action_pane(self, pane: str) -> None:
+        """Bring a pane to the front."""
+        self.query_one(Panes).show(pane)
+
+    def action_zoom(self) -> None:
+        """Show the pane alone, or all of them again."""
+        self.query_one(Panes).zoom()
+
+    def action_pause(self) -> None:
+        """Let the picture stand still, or live again."""
+        if self.collector.paused:
+            self.collector.resume()
+        else:
+            self.collector.pause()
+            self.collector.refresh_now()
+
+    def action_step(self) -> None:
+        """Let the held child do one step."""
+        if self.chosen is not None:
+            self.launcher.step(self.chosen)
+
+    def action_resume(self) -> None:
+        """Let the held child go on to the program."""
+        if self.chosen is not None:
+            self.launcher.resume(self.chosen)
+
+    def action_child(self, by: int) -> None:
+        """Choose the next launch, or the one before."""
+        numbers = [*self.launches]
+        if numbers:
+            place = 0 if self.chosen is None else numbers.index(self.chosen)
+            self._choose(numbers[(place + by) % len(numbers)])
+
+    def action_close_child(self) -> None:
+        """Close the chosen launch if it has ended."""
+        if self.chosen is None:
+            return
+        launched = self.launches[self.chosen]
+        if launched.exit is None:
+            self.notify(f"{launched.pid} is running: k signals it", severity="warning")
+            return
+        del self.launches[launched.number]
+        self.query(f"#terminal-{launched.number}").remove()
+        self._choose(max(self.launches, default=None))
+
+    @work
+    async def action_signal(self) -> None:
+        """Ask for a signal and send it to the process under the cursor, or the launch whose panes have the focus."""
+        target = self._target()
+        if target is None:
+            return
+        signo = await self.push_screen_wait(SignalPicker(target))
+        if signo is None:
+            return
+        if target.number is not None:
+            self.launcher.signal(target.number, signo)
+        else:
+            try:
+                send(target.identity, signo)
+            except OSError as error:
+                self._tell_signal_failed(target, signo, error)
+                return
+        self.notify(
+            f"{signal_name(signo)} sent to {target.identity[0]} {printable(target.name)}", markup=False
+        )
+        self.collector.refresh_now()
+
+    def _target(self) -> Target | None:
+        identity = self.query_one(ProcTable).highlighted
+        in_tree = self.query_one(Panes).pane_of(self.focused) == "tree"
+        if not in_tree and self.chosen is not None:
+            launched = self.launches[self.chosen]
+            identity = (launched.pid, launched.start_time or 0)
+        if identity is None:
+            return None
+        found = self._launch_of(identity)
+        record = self.query_one(ProcTable).rows.record_of(identity)
+        name = found.title if found is not None else "?" if record is None else record.comm
+        number = found.number if found is not None and found.exit is None else None
+        return Target(identity, name, number)
+
+    @on(SignalFailed)
+    def _signal_failed(self, message: SignalFailed) -> None:
+        launched = message.launched
+        target = Target((launched.pid, launched.start_time or 0), launched.title)
+        self._tell_signal_failed(target, message.signo, message.error)
+
+    def _tell_signal_failed(self, target: Target, signo: int, error: OSError) -> None:
+        text = f"{signal_name(signo)} to {target.identity[0]} {target.name}: {error.strerror or error}"
+        self.notify(printable(text), severity="error", markup=False)
+
+    def action_help(self) -> None:
+        """Show help on the pane that has the focus."""
+        texts = (
+            node.HELP for node in (self.focused.ancestors_with_self if self.focused else ()) if node.HELP
+        )
+        text = next(texts, "# nsview\n\nSee what Linux does when a process is born.")
+        self.push_screen(Help("\n".join(line.removeprefix("    ") for line in text.splitlines())))
+
+    async def action_quit(self) -> None:
+        """End all launched programs and leave."""
+        await asyncio.to_thread(self.launcher.close)
+        self.exit()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer every key's action, every preset, and Textual's own commands but the screenshot."""
+        for key in KEYS:
+            name, _, argument = key.action.removesuffix(")").partition("(")
+            arguments = (
+                () if not argument else (int(argument) if argument.lstrip("-").isdigit() else argument[1:-1],)
+            )
+            action = getattr(self, f"action_{name}")
+            yield SystemCommand(
+                f"{key.label}: {key.does}", f"key {key.display or key.keys}", partial(action, *arguments)
+            )
+        for preset in PRESETS:
+            yield SystemCommand(f"Preset: {preset.title}", preset.does, partial(self.use_preset, preset.name))
+        for command in super().get_system_commands(screen):
+            if command.title not in ("Screenshot", "Quit", "Keys"):
+                yield command
+
+    def use_preset(self, name: str) -> None:
+        """Fill in the launch panel from a preset and show it."""
+        self.query_one(LaunchPanel).fill_preset(name)
+        self.action_pane("launch")
+
+
+def main() -> int:
+    """Run the UI; return the exit status."""
+    app = NsviewApp()
+    try:
+        app.run()
+    finally:
+        app.close()
+    return app.return_code or 0

@@ -1,0 +1,58 @@
+"""The header line: which machine, how much is on it, and what looking at it costs."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from textual.content import Content
+from textual.widgets import Static
+
+from nsview.host.snapshot import Snapshot
+from nsview.host.text import printable
+from nsview.tui.cell_text import amount
+
+_WIDE = 100
+"""Cells from which on words are written out."""
+
+
+def namespace_count(snapshot: Snapshot) -> int:
+    """Count the namespaces that processes are in. Processes come in few combinations, so look at those."""
+    combinations = {record.ns for record in snapshot.records.values()}
+    return len({(kind, inode) for ns in combinations for kind, inode in enumerate(ns) if inode is not None})
+
+
+class HeaderLine(Static):
+    """One line, updated with each snapshot; what does not fit is cut off at the right."""
+
+    DEFAULT_CSS = """
+    HeaderLine { height: 1; background: $primary; color: $text; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("", id=id, markup=False)
+        self._cpu = time.process_time()
+        self._clock = time.monotonic()
+
+    def show(self, snapshot: Snapshot, running: int, ended: int, paused: bool, reference: str, rootless: bool) -> None:
+        """Show a snapshot's totals, how many launches there are, and our own share of a core since the last."""
+        cpu, clock = time.process_time(), time.monotonic()
+        share = 100 * (cpu - self._cpu) / max(1e-3, clock - self._clock)
+        self._cpu, self._clock = cpu, clock
+        wide = self.size.width >= _WIDE
+        own = snapshot.records.get(os.getpid())
+        parts = [
+            f" nsview {printable(os.uname().nodename)}",
+            f"{len(snapshot.records)} {'processes' if wide else 'proc'}",
+            f"{namespace_count(snapshot)} {'namespaces' if wide else 'ns'}",
+            f"▶{running} launched" + (f" ✝{ended}" if ended else ""),
+            f"NS≠{reference}",
+        ]
+        if paused:
+            parts.append("PAUSED")
+        if rootless:
+            parts.append("not root: others' namespaces show as ?" if wide else "not root")
+        parts.append(
+            f"{'nsview itself' if wide else 'self'} {share:.1f}%" + (f" {amount(own.rss)}" if own is not None else "")
+        )
+        self.update(Content("  ").join(map(Content, parts)))

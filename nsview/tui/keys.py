@@ -1,0 +1,111 @@
+"""Every key of the app in one table, which bindings, footer and help read. Panes have keys of their own besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+LEAVE_TERMINAL = "ctrl+right_square_bracket"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: Textual's name of it, the app's action, a name to remap it by, its word in the footer, what it does.
+
+    Only those with ``footer`` are shown there; the others are in the help and the palette. A key that moves the
+    focus goes ``first``: it acts before a key typed right after it is given to whoever has the focus then.
+    """
+
+    keys: str
+    action: str
+    id: str
+    label: str
+    does: str
+    footer: bool = False
+    display: str | None = None
+    first: bool = False
+
+
+KEYS: tuple[Key, ...] = (
+    Key("1", "pane('tree')", "pane.tree", "Tree", "the tree of processes", first=True),
+    Key("2", "pane('diff')", "pane.diff", "Diff", "how the child differs from its parent", first=True),
+    Key("4", "pane('launch')", "pane.launch", "Launch", "the launch panel", first=True),
+    Key(
+        "5",
+        "pane('terminal')",
+        "pane.terminal",
+        "Terminal",
+        "the terminal of the launched program",
+        first=True,
+    ),
+    Key(
+        "6", "pane('timeline')", "pane.timeline", "Timeline", "what the launch did, step by step", first=True
+    ),
+    Key("n", "pane('launch')", "launch.new", "New", "fill in a new launch", footer=True, first=True),
+    Key(
+        "f5,ctrl+r",
+        "launch",
+        "launch.go",
+        "Launch",
+        "launch what the panel says",
+        footer=True,
+        display="F5",
+        first=True,
+    ),
+    Key("s", "step", "launch.step", "Step", "let a held child do one step"),
+    Key("r", "resume", "launch.resume", "Run on", "let a held child go on to the program"),
+    Key("k,f9", "signal", "process.signal", "Signal", "send a signal", footer=True, display="k"),
+    Key("left_square_bracket", "child(-1)", "child.previous", "Previous", "the launch before", display="["),
+    Key("right_square_bracket", "child(1)", "child.next", "Next", "the launch after", display="]"),
+    Key(
+        "x",
+        "close_child",
+        "child.close",
+        "Close",
+        "kill the launched program if it lives, close its terminal",
+    ),
+    Key(
+        "z,f11", "zoom", "pane.zoom", "Zoom", "the pane alone, or all of them again", footer=True, display="z"
+    ),
+    Key("p", "pause", "screen.pause", "Pause", "let the picture stand still, or live again"),
+    Key("question_mark,f1", "help", "screen.help", "Help", "help on the pane", footer=True, display="?"),
+    Key(
+        LEAVE_TERMINAL,
+        "leave_terminal",
+        "terminal.leave",
+        "Leave terminal",
+        "in the terminal: give the keys back to nsview",
+        footer=True,
+        display="Esc Esc",
+        first=True,
+    ),
+    Key("q", "quit", "app.quit", "Quit", "end all launched programs and leave", footer=True),
+)
+
+
+def bindings() -> list[Binding]:
+    """Return the table as Textual's bindings."""
+    return [
+        Binding(
+            key.keys,
+            key.action,
+            key.label,
+            show=key.footer,
+            key_display=key.display,
+            priority=key.first,
+            tooltip=key.does,
+            id=key.id,
+        )
+        for key in KEYS
+    ]
+
+
+def help_text() -> str:
+    """Return the table as Markdown."""
+    lines = ["| key | does |", "|---|---|"]
+    for key in KEYS:
+        shown = key.display or key.keys.split(",")[0]
+        others = [name for name in key.keys.split(",")[1:] if not name.endswith("_mark")]
+        lines.append(f"| {' '.join([f'`{shown}`', *(f'`{name}`' for name in others)])} | {key.does} |")
+    return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""What a process used is what the kernel and the process itself say."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from nsview.host.process import PinnedProcess, ProcessGoneError
+from nsview.host.snapshot import take
+from nsview.host.usage import CUMULATIVE, MEASURES, Usage, differences, sample
+
+
+def own_start() -> int:
+    return take((os.getpid(),)).records[os.getpid()].start_time
+
+
+def test_cpu_time_lies_between_two_looks_of_the_process_itself():
+    before = time.process_time_ns()
+    usage = sample(os.getpid())
+    after = time.process_time_ns()
+    assert usage is not None
+    assert before <= usage.cpu_ns <= after
+
+
+def test_cpu_time_of_another_process_needs_no_privilege(forked):
+    def burn() -> int:
+        while time.process_time() < 0.05:
+            pass
+        return time.process_time_ns()
+
+    pid, burnt = forked(burn)
+    usage = sample(pid)
+    assert usage is not None
+    assert usage.cpu_ns >= burnt
+
+
+def test_memory_taken_shows_in_rss_pss_and_uss(forked):
+    def take_memory() -> int:
+        memory = bytearray(64 << 20)
+        take_memory.kept = memory  # type: ignore[attr-defined]
+        return len(memory)
+
+    small, _ = forked()
+    large, size = forked(take_memory)
+    rows = {row.measure.field: row for row in differences(sample(small), sample(large))}
+    for field in ("rss", "pss", "uss"):
+        assert rows[field].delta > size * 0.95, field
+    assert rows["minflt"].delta > 0
+
+
+def test_written_bytes_descriptors_and_threads_are_counted(forked, tmp_path):
+    def work() -> int:
+        kept = [os.open(tmp_path / str(number), os.O_CREAT | os.O_WRONLY) for number in range(5)]
+        os.write(kept[0], b"x" * 100_000)
+        return len(os.listdir("/proc/self/fd")) - 1
+
+    pid, descriptors = forked(work)
+    usage = sample(pid)
+    assert usage is not None
+    assert usage.fds in (descriptors, descriptors - 1), "the pipe to the test is closed after it told"
+    assert usage.write_chars >= 100_000
+    assert usage.threads == 1
+
+
+def test_process_that_is_gone_or_another_has_no_usage(forked):
+    assert sample(os.getpid(), own_start() + 1) is None
+    assert sample(4194305) is None
+    assert sample(os.getpid(), own_start()) is not None
+
+
+def test_pinned_process_answers_nothing_once_reaped():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    with PinnedProcess(pid) as process:
+        os.waitpid(pid, 0)
+        assert not process.is_there()
+        assert process.read("stat") is None
+        assert process.link("ns/net") is None
+        assert process.names("fd") is None
+        assert process.stat("root") is None
+        assert process.status() is None
+    with pytest.raises(ProcessGoneError):
+        PinnedProcess(pid)
+
+
+@pytest.mark.needs("root")
+def test_what_others_hide_is_unknown_and_the_rest_is_known(as_nobody, forked):
+    pid, _ = forked()
+    usage = as_nobody(lambda: sample(pid))
+    assert (usage.rss, usage.read_bytes, usage.fds) == (None, None, None)
+    assert usage.cpu_ns > 0
+    assert usage.minflt > 0
+    assert {row.delta for row in differences(usage, sample(pid)) if row.measure.field == "rss"} == {None}
+
+
+def test_every_measure_is_a_field_of_usage():
+    fields = set(Usage.__dataclass_fields__)
+    assert {measure.field for measure in MEASURES} == fields - {"pid", "start_time", "when_ns"}
+    assert fields > CUMULATIVE
