@@ -87,9 +87,7 @@ def measure(reader: str, rounds: int) -> dict[str, list[float]]:
         note("tree", milliseconds(lambda records=snapshot.records: ProcessTree(records)))
         note("tree, walked", milliseconds(lambda tree=tree: list(tree.walk())))
         note("cells", milliseconds(lambda records=snapshot.records: all_cells(records)))
-    note(
-        "ps with namespaces", milliseconds(lambda: subprocess.run(PS, stdout=subprocess.DEVNULL, check=True))
-    )
+    note("ps with namespaces", milliseconds(lambda: subprocess.run(PS, stdout=subprocess.DEVNULL, check=True)))
     note("psutil, no namespaces", milliseconds(psutil_reads))
     note("lsns", milliseconds(lambda: subprocess.run(["lsns"], stdout=subprocess.DEVNULL, check=True)))
     return times

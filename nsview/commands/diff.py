@@ -31,12 +31,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("parent", type=_pid, metavar="PID", help="the parent, or any process")
     parser.add_argument("child", type=_pid, metavar="PID", help="the child, or any other")
     parser.add_argument("--differs", action="store_true", help="leave out what is the same")
-    parser.add_argument(
-        "--sources", action="store_true", help="show the file or call read in place of the reason"
-    )
-    parser.add_argument(
-        "--no-header", dest="header", action="store_false", help="leave out the line of titles"
-    )
+    parser.add_argument("--sources", action="store_true", help="show the file or call read in place of the reason")
+    parser.add_argument("--no-header", dest="header", action="store_false", help="leave out the line of titles")
     parser.add_argument("--json", action="store_true", help="print JSON, version 1")
     parser.set_defaults(run=run)
 

@@ -54,9 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="TYPE|INODE",
         help=f"one of {', '.join(BY_NAME)}; or an inode",
     )
-    parser.add_argument(
-        "--no-header", dest="header", action="store_false", help="leave out the line of titles"
-    )
+    parser.add_argument("--no-header", dest="header", action="store_false", help="leave out the line of titles")
     parser.add_argument("--json", action="store_true", help="print JSON, version 1")
     parser.set_defaults(run=run)
 

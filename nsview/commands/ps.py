@@ -45,9 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand."""
     parser = subparsers.add_parser("ps", help="processes and their namespaces", epilog=_LEGEND)
     shape = parser.add_mutually_exclusive_group()
-    shape.add_argument(
-        "--tree", action="store_true", default=True, help="children below their parents (default)"
-    )
+    shape.add_argument("--tree", action="store_true", default=True, help="children below their parents (default)")
     shape.add_argument("--flat", dest="tree", action="store_false", help="one after another, by pid")
     parser.add_argument(
         "--reference",
@@ -59,9 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--namespace", type=int, metavar="INODE", help="only members of this namespace")
     parser.add_argument("--user", type=_user, metavar="NAME|UID", help="only this user's")
     parser.add_argument("--args", action="store_true", help="show command lines in place of names")
-    parser.add_argument(
-        "--no-header", dest="header", action="store_false", help="leave out the line of titles"
-    )
+    parser.add_argument("--no-header", dest="header", action="store_false", help="leave out the line of titles")
     parser.add_argument("--json", action="store_true", help="print JSON, version 1")
     parser.set_defaults(run=run)
 

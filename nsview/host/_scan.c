@@ -28,6 +28,7 @@
 #define COMM_SIZE 64 /* user tasks have 15 bytes; kernel threads and workers report up to 63 (proc_task_name()) */
 #define LINKS 10
 #define ERRORS 8
+#define PF_EXITING 0x4 /* include/linux/sched.h */
 
 enum {
 	VALID_STAT = 1 << 0,     /* all fields of /proc/PID/stat */
@@ -338,9 +339,10 @@ static int read_once(struct scan *scan, int process, struct record *record, int 
 	return 0;
 }
 
+/* do_exit() sets the flag first, gives the namespaces back next, and only then becomes a zombie. */
 static int is_over(const struct record *record)
 {
-	return record->state == 'Z' || record->state == 'X';
+	return record->state == 'Z' || record->state == 'X' || (record->flags & PF_EXITING);
 }
 
 static int read_process(struct scan *scan, int process, struct record *record)

@@ -1,6 +1,4 @@
-"""The attributes of a process that are compared: how each is worded, where it is read, why it is or is not
-the same.
-"""
+"""The attributes of a process that are compared: how each is worded, where it is read, and the reasons."""
 
 from __future__ import annotations
 
@@ -13,6 +11,12 @@ from nsview.host.users import user_name
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
+    """One attribute that is compared.
+
+    ``text`` words it (None: unknown), ``source`` is where it is read, the two reasons are one line each,
+    ``delta`` words what the second process has more and less.
+    """
+
     name: str
     text: Callable[[Facts], str | None]
     source: str
@@ -78,11 +82,7 @@ def _cgroup(facts: Facts) -> str | None:
     if len(set(paths)) == 1:
         return paths[0]
     unified = [path for line, path in zip(facts.cgroups, paths, strict=True) if line.startswith(":")]
-    others = [
-        line
-        for line, path in zip(facts.cgroups, paths, strict=True)
-        if not line.startswith(":") and path != "/"
-    ]
+    others = [line for line, path in zip(facts.cgroups, paths, strict=True) if not line.startswith(":") and path != "/"]
     return " ".join(unified + others)
 
 
@@ -225,9 +225,7 @@ FILES = (
         "the same directory: it is inherited at birth",
         "chdir(2), by it or by the other",
     ),
-    Attribute(
-        "umask", lambda f: f.umask, "/proc/PID/status Umask", "inherited at birth", "umask(2) changed it"
-    ),
+    Attribute("umask", lambda f: f.umask, "/proc/PID/status Umask", "inherited at birth", "umask(2) changed it"),
     Attribute(
         "mounts",
         _mount_count,

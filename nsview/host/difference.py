@@ -83,9 +83,7 @@ def _namespaces(one: Facts, two: Facts) -> Iterator[DiffRow]:
     for name in LINKS:
         first, second = one.namespaces[name], two.namespaces[name]
         same = _equal(first, second)
-        shown = [
-            None if inode is None else f"{name.partition('_')[0]}:[{inode}]" for inode in (first, second)
-        ]
+        shown = [None if inode is None else f"{name.partition('_')[0]}:[{inode}]" for inode in (first, second)]
         delta = "own" if same is False else None
         why = reasons.pick(same, *reasons.NAMESPACES[name])
         yield DiffRow("namespaces", name, shown[0], shown[1], delta, why, f"/proc/PID/ns/{name}", same)
@@ -127,8 +125,7 @@ def _usage(one: Facts, two: Facts) -> Iterator[DiffRow]:
     for difference in usage.differences(one.usage, two.usage):
         measure, delta = difference.measure, difference.delta
         first, second = (
-            None if amount is None else measure.text(amount)
-            for amount in (difference.first, difference.second)
+            None if amount is None else measure.text(amount) for amount in (difference.first, difference.second)
         )
         same = _equal(difference.first, difference.second)
         change = signed(measure.text(delta)) if delta else None

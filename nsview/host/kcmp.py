@@ -6,6 +6,7 @@ import errno
 
 from nsview.host import _scan
 from nsview.host.process import ORDINARY, PinnedProcess
+from nsview.host.snapshot import PF_EXITING, PF_KTHREAD
 
 RESOURCES = {"VM": 1, "FILES": 2, "FS": 3, "SIGHAND": 4, "IO": 5, "SYSVSEM": 6}
 """The kernel's types, linux/kcmp.h; each is what the clone flag of the same name shares."""
@@ -43,14 +44,13 @@ def compare(
 
 
 _DEAD, _KERNEL_THREAD, _LIVING = "dead", "kernel thread", "living"
-_PF_KTHREAD = 0x00200000
 
 
 def _kind(process: PinnedProcess) -> str:
     fields = process.stat_fields()
-    if fields is None or fields[0] in (b"Z", b"X"):
+    if fields is None or int(fields[6]) & PF_EXITING:
         return _DEAD
-    return _KERNEL_THREAD if int(fields[6]) & _PF_KTHREAD else _LIVING
+    return _KERNEL_THREAD if int(fields[6]) & PF_KTHREAD else _LIVING
 
 
 def _equal(first: int, second: int, kind: int) -> bool | None:

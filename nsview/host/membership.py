@@ -132,11 +132,7 @@ def _leader(
     tree: ProcessTree,
 ) -> int | None:
     """Return the oldest of the members whose parent is elsewhere."""
-    tops = (
-        pid
-        for pid in members
-        if (up := tree.parent(pid)) is None or records[up].namespace(kind.name) != inode
-    )
+    tops = (pid for pid in members if (up := tree.parent(pid)) is None or records[up].namespace(kind.name) != inode)
     return min(tops, key=lambda pid: (records[pid].start_time, pid), default=None)
 
 
@@ -169,9 +165,7 @@ def _recall(
 def _open(namespace: Namespace, snapshot: Snapshot) -> int | None:
     """Open the namespace through one of its processes."""
     proc = namespace.kind.proc
-    candidates = [
-        (pid, f"ns/{proc}") for pid in (namespace.leader, *namespace.members[:3]) if pid is not None
-    ]
+    candidates = [(pid, f"ns/{proc}") for pid in (namespace.leader, *namespace.members[:3]) if pid is not None]
     candidates += [(pid, f"ns/{proc}_for_children") for pid in namespace.awaited_by[:3]]
     for pid, name in candidates:
         try:
@@ -187,9 +181,7 @@ def _open(namespace: Namespace, snapshot: Snapshot) -> int | None:
     return None
 
 
-def _explore(
-    fd: int, kind: NamespaceKind, relations: dict[int, _Relations], kinds: dict[int, NamespaceKind]
-) -> None:
+def _explore(fd: int, kind: NamespaceKind, relations: dict[int, _Relations], kinds: dict[int, NamespaceKind]) -> None:
     """Ask the namespace for its parent and owner, then those for theirs, up to the top; closes ``fd``."""
     with ExitStack() as opened:
         opened.callback(os.close, fd)

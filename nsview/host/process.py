@@ -17,9 +17,7 @@ class ProcessGoneError(LookupError):
         """Keep which process it was."""
         self.pid = pid
         self.start_time = start_time
-        super().__init__(
-            f"no process {pid}" + ("" if start_time is None else f" started at tick {start_time}")
-        )
+        super().__init__(f"no process {pid}" + ("" if start_time is None else f" started at tick {start_time}"))
 
 
 class PinnedProcess:
@@ -121,11 +119,7 @@ class PinnedProcess:
         text = self.read("status")
         if not text:
             return None
-        lines = (
-            line.split(":", 1)
-            for line in text.decode("utf-8", "backslashreplace").splitlines()
-            if ":" in line
-        )
+        lines = (line.split(":", 1) for line in text.decode("utf-8", "backslashreplace").splitlines() if ":" in line)
         return {key: value.strip() for key, value in lines}
 
     def stat_fields(self) -> list[bytes] | None:

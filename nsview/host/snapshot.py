@@ -24,12 +24,12 @@ from nsview.host.layout import (
 from nsview.host.text import printable
 from spawner.namespaces import KINDS
 
+PF_EXITING = 0x00000004
 PF_KTHREAD = 0x00200000
+"""include/linux/sched.h"""
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
-Namespaces = tuple[
-    int | None, int | None, int | None, int | None, int | None, int | None, int | None, int | None
-]
+Namespaces = tuple[int | None, int | None, int | None, int | None, int | None, int | None, int | None, int | None]
 
 
 class ProcessRecord(NamedTuple):
@@ -78,6 +78,11 @@ class ProcessRecord(NamedTuple):
         """True once it has exited and only waits to be reaped."""
         return self.state in "ZX"
 
+    @property
+    def is_exiting(self) -> bool:
+        """True from the start of its exit: it gives back memory and namespaces, then becomes a zombie."""
+        return bool(self.flags & PF_EXITING)
+
     def namespace(self, name: str) -> int | None:
         """Return the inode of its namespace of the kind with this OCI name, as ``network``."""
         return self.ns[_POSITION[name]]
@@ -92,9 +97,7 @@ class ScanError:
 
     def __str__(self) -> str:
         """Word it for a person."""
-        return (
-            f"{os.strerror(self.errno)} ({errno.errorcode.get(self.errno, self.errno)}), {self.count} times"
-        )
+        return f"{os.strerror(self.errno)} ({errno.errorcode.get(self.errno, self.errno)}), {self.count} times"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +142,7 @@ def decode(packed: bytes) -> Snapshot:
     if size != RECORD.size or len(body) != count * size:
         raise ValueError(f"a packed snapshot of {count} records of {size} bytes does not fit its layout")
     records = {fields[1]: _record(fields) for fields in RECORD.iter_unpack(body)}
-    found = tuple(
-        ScanError(number, times) for number, times in zip(errors[::2], errors[1::2], strict=True) if number
-    )
+    found = tuple(ScanError(number, times) for number, times in zip(errors[::2], errors[1::2], strict=True) if number)
     return Snapshot(started, ended, records, vanished, found)
 
 
@@ -152,9 +153,7 @@ def _record(f: tuple) -> ProcessRecord:  # type: ignore[type-arg]
             f[1], f[2], f[12], _STATES[f[11]], f[6], f[13], f[14], f[15], f[16], f[17], f[18], f[19],
             f[8], f[3], f[4], f[5], f[7], f[9], f[10], f[_NS], f[28], f[29], _name(f[30]),
         )  # fmt: skip
-    links = [
-        inode if valid >> (LINK_SHIFT + index) & 1 else None for index, inode in enumerate(f[20 : 20 + LINKS])
-    ]
+    links = [inode if valid >> (LINK_SHIFT + index) & 1 else None for index, inode in enumerate(f[20 : 20 + LINKS])]
     ns: Namespaces = tuple(links[:8])  # type: ignore[assignment]
     uid = f[6] if valid & VALID_UID else None
     voluntary, involuntary = (f[18], f[19]) if valid & VALID_SWITCHES else (None, None)

@@ -79,9 +79,7 @@ class ProcessTree:
         for row in rows:
             yield row.record.pid
 
-    def walk(
-        self, roots: Iterable[int] | None = None, folded: frozenset[int] = frozenset()
-    ) -> Iterator[TreeRow]:
+    def walk(self, roots: Iterable[int] | None = None, folded: frozenset[int] = frozenset()) -> Iterator[TreeRow]:
         """Yield the rows of the drawn tree, depth first, leaving out what is below a ``folded`` pid."""
         records, children = self.records, self.children
         stack: list[TreeRow] = []

@@ -103,9 +103,7 @@ MEASURES: tuple[Measure, ...] = (
         "/proc/PID/smaps_rollup Pss",
         "memory with shared pages divided among their users",
     ),
-    Measure(
-        "uss", "uss", bytes_text, "/proc/PID/smaps_rollup Private_*", "memory that would be freed if it ended"
-    ),
+    Measure("uss", "uss", bytes_text, "/proc/PID/smaps_rollup Private_*", "memory that would be freed if it ended"),
     Measure("swap", "swap", bytes_text, "/proc/PID/smaps_rollup Swap", "memory moved out to swap"),
     Measure("read_bytes", "read", bytes_text, "/proc/PID/io read_bytes", "fetched from storage"),
     Measure("write_bytes", "written", bytes_text, "/proc/PID/io write_bytes", "sent to storage"),
@@ -221,8 +219,7 @@ def sample_pinned(process: PinnedProcess) -> Usage | None:
 def differences(first: Usage, second: Usage) -> tuple[UsageDifference, ...]:
     """Compare two samples, one row per measure."""
     return tuple(
-        UsageDifference(measure, getattr(first, measure.field), getattr(second, measure.field))
-        for measure in MEASURES
+        UsageDifference(measure, getattr(first, measure.field), getattr(second, measure.field)) for measure in MEASURES
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import ClassVar
 
 from textual import on, work
@@ -79,13 +80,17 @@ class NsviewApp(App[None]):
         self.query_one(ChildrenBar).show((), None)
         self.query_one(ProcTable).focus()
         if not self.is_headless:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self.exit, None, 128 + number)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, None, 128 + signal.SIGTERM)
+            signal.signal(signal.SIGHUP, self._hung_up)
 
     def on_unmount(self) -> None:
         """End everything that was launched, and the threads."""
         self.close()
+
+    def _hung_up(self, number: int, _frame: FrameType | None) -> None:
+        """End at once: there is no terminal to put in order, and Textual would wait for ever to write to it."""
+        self.launcher.close()
+        os._exit(128 + number)
 
     def close(self) -> None:
         """End all launched programs and the threads; returns when nothing is left. May be called again."""
@@ -423,6 +428,7 @@ class NsviewApp(App[None]):
 
 def main() -> int:
     """Run the UI; return the exit status."""
+    Path("/proc/self/comm").write_text("nsview")
     app = NsviewApp()
     try:
         app.run()

@@ -17,28 +17,30 @@ LEAVE_WITHIN = 0.25
 """Seconds between two Esc that leave the terminal. A single Esc goes to the program after that, or before the
 next key: sent at once, the first of two would stay in the program's input."""
 
-_MODIFIER = {"shift": 1, "alt": 2, "meta": 2, "ctrl": 4}
+_ALT = 2
+_MODIFIER = {"shift": 1, "alt": _ALT, "meta": _ALT, "ctrl": 4}
 """xterm's modifier bits; its parameter is one more than their sum."""
 
-_NAMED = {
+_SENT = {
     "enter": "\r",
     "tab": "\t",
+    "shift+tab": "\x1b[Z",
     "escape": "\x1b",
-    "backspace": constants.BS,
     "space": " ",
     "ctrl+space": "\0",
     "ctrl+at": "\0",
     "ctrl+backslash": "\x1c",
     "ctrl+circumflex_accent": "\x1e",
     "ctrl+underscore": "\x1f",
-    "shift+tab": "\x1b[Z",
 }
+"""Keys that the board does not know by name."""
 
 
 class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
     """Shows one program's pty and types into it.
 
-    ``attach`` connects it to a pty master; the widget's size becomes the pty's. Two Esc post ``Left``. ``Ended`` is posted when the last process has closed its side; what it wrote stays to be read.
+    ``attach`` connects it to a pty master; the widget's size becomes the pty's. Two Esc post ``Left``. ``Ended`` is
+    posted when the last process has closed its side; what it wrote stays to be read.
     """
 
     DEFAULT_CSS = """
@@ -171,16 +173,20 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
 
     def _type(self, event: events.Key) -> None:
         *mods, base = event.key.split("+")
-        modifier = 1 + sum({_MODIFIER.get(mod, 0) for mod in mods})
+        bits = sum({_MODIFIER.get(mod, 0) for mod in mods})
         board = self.board
-        if event.key in _NAMED:
-            board.input_key(_NAMED[event.key])
+        if event.key in _SENT:
+            board.input(_SENT[event.key])
+        elif base == "backspace":
+            board.input_key(constants.BS)  # BS or DEL, as the program has chosen (DECBKM)
         elif base[0] == "f" and base[1:].isdigit():
-            board.input_fkey(int(base[1:]), modifier)
+            board.input_fkey(int(base[1:]), bits + 1)
+        elif bits & _ALT and len(character := event.character or base) == 1:
+            board.input(f"\x1b{character}")
         elif event.is_printable and event.character:
-            board.input_key(event.character, modifier & ~1 | 1 if "shift" not in mods else modifier - 1)
+            board.input_key(event.character)
         else:
-            board.input_key(_NAMED.get(base, base), modifier)
+            board.input_key(base, bits + 1)
 
     def on_paste(self, event: events.Paste) -> None:
         """Paste into the program: as one bracketed piece if it asked for that, its own end mark taken out."""

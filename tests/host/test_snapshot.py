@@ -120,6 +120,7 @@ def test_zombie_has_no_mount_namespace_and_says_unknown():
     record = take((pid,)).records[pid]
     os.waitpid(pid, 0)
     assert record.is_zombie
+    assert record.is_exiting
     assert record.namespace("mount") is None
     assert record.namespace("network") is None
     assert take((pid,)).records == {}
@@ -220,7 +221,7 @@ def test_processes_that_die_during_the_scan_are_dropped_whole(churn):
             if churn not in (record.pid, record.ppid):
                 continue
             seen += 1
-            if not record.is_zombie:
+            if not record.is_exiting:
                 assert record.ns == own, record
                 assert record.uid == os.geteuid()
     assert seen

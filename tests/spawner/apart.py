@@ -63,7 +63,7 @@ def apart(action: Callable[[], T]) -> T:
         told = pipe.read()
     _, status = os.waitpid(pid, 0)
     assert status == 0, f"ended with status {status:#x}; a traceback is on stderr"
-    answer: T = pickle.loads(told)
+    answer: T = pickle.loads(told[8:])
     return answer
 
 
@@ -77,10 +77,11 @@ def beside(action: Callable[[], T]) -> Iterator[tuple[int, T]]:
     pid = _forked(action, reading, writing, stay=True)
     os.close(writing)
     try:
-        with os.fdopen(reading, "rb") as pipe:
-            told = pipe.read()
-        assert told, "the process beside us failed; a traceback is on stderr"
-        yield pid, pickle.loads(told)
+        with os.fdopen(reading, "rb") as pipe:  # not to its end: a held child of theirs may have a copy of the other
+            size = int.from_bytes(pipe.read(8), "big")
+            assert size, "the process beside us failed; a traceback is on stderr"
+            told = pickle.loads(pipe.read(size))
+        yield pid, told
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -95,7 +96,8 @@ def _forked(action: Callable[[], Any], reading: int, writing: int, *, stay: bool
         os.close(reading)
         answer = action()
         with os.fdopen(writing, "wb") as pipe:
-            pickle.dump(answer, pipe)
+            told = pickle.dumps(answer)
+            pipe.write(len(told).to_bytes(8, "big") + told)
         status = 0
         while stay:
             signal.pause()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import sys
 from pathlib import Path
 
@@ -45,13 +47,15 @@ def test_hostname_set_in_a_uts_namespace_is_the_childs_alone(nothing_left: Censu
 
 def test_leaving_ends_children_and_what_they_left_running(nothing_left: Census) -> None:
     with Tmux(NSVIEW) as terminal:
-        terminal.wait_for("1 Processes", "F5 Launch")
-        terminal.keys("F5")
-        terminal.wait_for("sh · running", r"[#$] *│")
-        terminal.type("(setsid sleep 1000 & setsid sh -c 'nohup sleep 2000 & wait' &) ; echo st''arted; exec sleep 3000")
+        _launch_shell(terminal)
+        terminal.type(
+            "(setsid sleep 1000 & setsid sh -c 'nohup sleep 2000 & wait' &) ; echo st''arted; exec sleep 3000"
+        )
         terminal.keys("Enter")
         terminal.wait_for("started")
-        (child,) = until(lambda: [pid for pid in _children(terminal.pid) if _comm(pid) == "sleep" and _arg(pid) == "3000"])
+        (child,) = until(
+            lambda: [pid for pid in _children(terminal.pid) if _comm(pid) == "sleep" and _arg(pid) == "3000"]
+        )
         adopted = until(lambda: [pid for pid in _children(terminal.pid) if pid != child])
         assert adopted, "orphans are adopted"
         terminal.keys("C-]")
@@ -59,6 +63,12 @@ def test_leaving_ends_children_and_what_they_left_running(nothing_left: Census) 
         terminal.keys("q")
         assert terminal.wait_for_end() == 0
         assert not [pid for pid in (child, *adopted) if Path("/proc", str(pid)).exists()]
+
+
+def _launch_shell(terminal: Tmux) -> None:
+    terminal.wait_for("1 Processes", "F5 Launch")
+    terminal.keys("F5")
+    terminal.wait_for("sh · running", r"│[#$] +│")
 
 
 def _comm(pid: int) -> str:
@@ -70,26 +80,29 @@ def _arg(pid: int) -> str:
 
 
 def test_terminated_from_outside_leaves_nothing_either(nothing_left: Census) -> None:
-    import signal
-
     with Tmux(NSVIEW) as terminal:
-        terminal.wait_for("1 Processes", "F5 Launch")
-        terminal.keys("F5")
-        terminal.wait_for("sh · running", r"[#$] *│")
+        _launch_shell(terminal)
         (child,) = _children(terminal.pid)
         os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.wait_for_end() == 128 + signal.SIGTERM
         assert not Path("/proc", str(child)).exists()
 
 
+def test_terminal_that_goes_away_takes_everything_with_it(nothing_left: Census) -> None:
+    with Tmux(NSVIEW) as terminal:
+        _launch_shell(terminal)
+        pidfds = [os.pidfd_open(pid) for pid in (terminal.pid, *_children(terminal.pid))]
+    for pidfd in pidfds:
+        assert until(lambda pidfd=pidfd: select.select([pidfd], [], [], 0)[0])
+        os.close(pidfd)
+
+
 def test_flood_of_output_leaves_the_ui_alive(nothing_left: Census) -> None:
     with Tmux(NSVIEW) as terminal:
-        terminal.wait_for("1 Processes", "F5 Launch")
-        terminal.keys("F5")
-        terminal.wait_for("sh · running", r"[#$] *│")
+        _launch_shell(terminal)
         terminal.type("yes flooded")
         terminal.keys("Enter")
-        terminal.wait_for("flooded\\W+flooded")
+        terminal.wait_for(r"│flooded\s+│")
         terminal.keys("C-c")
         terminal.type("echo dr''y")
         terminal.keys("Enter")
@@ -100,9 +113,7 @@ def test_flood_of_output_leaves_the_ui_alive(nothing_left: Census) -> None:
 
 def test_full_screen_program_follows_the_size_of_the_terminal(nothing_left: Census) -> None:
     with Tmux(NSVIEW) as terminal:
-        terminal.wait_for("1 Processes", "F5 Launch")
-        terminal.keys("F5")
-        terminal.wait_for("sh · running", r"[#$] *│")
+        _launch_shell(terminal)
         terminal.type("stty size")
         terminal.keys("Enter")
         terminal.wait_for(r"│13 66 ")
@@ -117,9 +128,7 @@ def test_full_screen_program_follows_the_size_of_the_terminal(nothing_left: Cens
 
 def test_paste_reaches_the_program(nothing_left: Census) -> None:
     with Tmux(NSVIEW) as terminal:
-        terminal.wait_for("1 Processes", "F5 Launch")
-        terminal.keys("F5")
-        terminal.wait_for("sh · running", r"[#$] *│")
+        _launch_shell(terminal)
         terminal.paste("echo pas''ted\n")
         terminal.wait_for("│pasted")
         terminal.keys("C-]", "q")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shlex
 import subprocess
 import tempfile
@@ -20,7 +21,7 @@ DEADLINE = 20.0
 class Tmux:
     """One program in one window of a private tmux server; a context manager that ends the server.
 
-    The pane stays when the program ends, so its last screen and its exit status can be looked at.
+    The pane stays when the program ends, so its last screen can be looked at.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Tmux:
     ) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="nsview-tmux-")
         self._socket = Path(self._directory.name, "socket")
+        self._status = Path(self._directory.name, "status")
         self._command = command
         self._size = (columns, rows)
         self._env = {name: value for name, value in os.environ.items() if name not in ("TMUX", "NO_COLOR")}
@@ -37,7 +39,9 @@ class Tmux:
         columns, rows = map(str, self._size)
         config = Path(self._directory.name, "tmux.conf")
         config.write_text("set -s escape-time 0\nset -g remain-on-exit on\nset -g status off\n")
-        self._run("-f", str(config), "new-session", "-d", "-x", columns, "-y", rows, shlex.join(self._command))
+        # tmux itself forgets the exit status now and then, if the terminal closes first.
+        noting = ("sh", "-c", 'status=$1; shift; "$@"; echo $? > "$status"', "sh", str(self._status), *self._command)
+        self._run("-f", str(config), "new-session", "-d", "-x", columns, "-y", rows, shlex.join(noting))
         return self
 
     def __exit__(
@@ -88,15 +92,12 @@ class Tmux:
     @property
     def pid(self) -> int:
         """The program's process id."""
-        return int(self._run("display-message", "-p", "#{pane_pid}"))
+        shell = self._run("display-message", "-p", "#{pane_pid}").strip()
+        return int(Path("/proc", shell, "task", shell, "children").read_text())
 
     def wait_for_end(self) -> int:
-        """Wait for the program to end, and return its exit status; minus the signal's number if one killed it."""
-
-        def status() -> str:
-            return self._run("display-message", "-p", "#{pane_dead_status}#{?pane_dead_signal,-#{pane_dead_signal},}")
-
-        ended = until(lambda: status().strip(), DEADLINE)
+        """Wait for the program to end, and return its exit status as a shell has it."""
+        ended = until(lambda: self._status.exists() and self._status.read_text(), DEADLINE)
         assert ended, f"the program did not end; its screen:\n{self.screen()}"
         return int(ended)
 
@@ -112,6 +113,4 @@ def _on(screen: str, wanted: str | Callable[[str], object]) -> bool:
 
 
 def _ended(pidfd: int) -> bool:
-    import select
-
     return bool(select.select([pidfd], [], [], 0)[0])
