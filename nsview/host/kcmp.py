@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from nsview.host import _scan
+from nsview.host import _kcmp
 from nsview.host.process import ORDINARY, PinnedProcess
 from nsview.host.snapshot import PF_EXITING, PF_KTHREAD
 
@@ -55,7 +55,7 @@ def _kind(process: PinnedProcess) -> str:
 
 def _equal(first: int, second: int, kind: int) -> bool | None:
     try:
-        return _scan.kcmp(first, second, kind) == 0
+        return _kcmp.kcmp(first, second, kind) == 0
     except OSError as error:
         if error.errno in _NOT_TOLD:
             return None
@@ -72,7 +72,7 @@ def _is_real(pid: int, name: str) -> bool | None:
     if _equal(pid, _KTHREADD, RESOURCES[name]) and _is_kthreadd():
         return None
     try:
-        io, sysvsem = _scan.has_none(pid)
+        io, sysvsem = _kcmp.has_none(pid)
     except OSError as error:
         if error.errno == errno.EAGAIN:  # RLIMIT_NPROC, pids.max: no fresh process, no evidence
             return None

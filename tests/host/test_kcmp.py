@@ -11,7 +11,7 @@ import threading
 import pytest
 from children import call, libc
 
-from nsview.host import _scan
+from nsview.host import _kcmp
 from nsview.host.kcmp import RESOURCES, compare
 from nsview.host.process import ProcessGoneError
 from nsview.host.snapshot import take
@@ -76,7 +76,7 @@ def test_semaphore_adjustments_are_shared_by_flag(cloned):
 def test_two_processes_without_io_context_are_no_evidence_of_sharing(forked):
     first, _ = forked()
     second, _ = forked()
-    assert _scan.kcmp(first, second, RESOURCES["IO"]) == 0, "the kernel says equal: both pointers are NULL"
+    assert _kcmp.kcmp(first, second, RESOURCES["IO"]) == 0, "the kernel says equal: both pointers are NULL"
     assert compare(first, second)["IO"] is None
     assert compare(first, second)["SYSVSEM"] is None
 
@@ -98,11 +98,11 @@ def test_io_context_shared_by_flag_is_told_from_two_empty_ones(forked):
 
 def test_fresh_processes_tell_what_a_process_does_not_have(forked):
     pid, _ = forked()
-    assert _scan.has_none(pid) == (True, True)
+    assert _kcmp.has_none(pid) == (True, True)
     thread = threading.Thread(target=lambda: None)
     thread.start()
     thread.join()
-    assert _scan.has_none(os.getpid())[1] is False, "a thread is cloned with CLONE_SYSVSEM, which makes the list"
+    assert _kcmp.has_none(os.getpid())[1] is False, "a thread is cloned with CLONE_SYSVSEM, which makes the list"
 
 
 def children_of_this_thread() -> str:
@@ -112,7 +112,7 @@ def children_of_this_thread() -> str:
 
 def test_fresh_processes_are_reaped_and_block_no_signal():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ()), children_of_this_thread()
-    _scan.has_none(os.getpid())
+    _kcmp.has_none(os.getpid())
     assert (signal.pthread_sigmask(signal.SIG_BLOCK, ()), children_of_this_thread()) == before
 
 

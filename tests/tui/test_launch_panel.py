@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from screen import SIZES, until
@@ -12,7 +13,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, Input, Select, Static
 
-from nsview.tui.app import NsviewApp
+import nsview.tui.app
 from nsview.tui.launch_form import PRESET_OF, PRESETS, Ids
 from nsview.tui.launch_panel import LaunchPanel, NamespacePicker, Picker
 from spawner import Mechanism
@@ -23,7 +24,7 @@ from spawner.namespaces import KINDS
 class PanelApp(App[None]):
     """The panel alone."""
 
-    CSS_PATH = NsviewApp.CSS_PATH and "../../nsview/tui/app.tcss"
+    CSS_PATH = Path(nsview.tui.app.__file__).with_name("app.tcss")
 
     def __init__(self, privileged: bool = True) -> None:
         super().__init__()
@@ -91,7 +92,7 @@ async def test_refused_combination_is_explained_as_it_is_picked_and_the_plan_ret
         await pilot.press("m")
         app.query_one("#flags-sharing", Picker).select(0x200)
         await until(lambda: "two mount namespaces" in app.text("problems"))
-        assert "Drop CLONE_FS" in app.text("problems")
+        assert "drop CLONE_FS" in app.text("problems")
         assert app.query_one("#go", Button).disabled
         assert not app.text("plan")
         await pilot.press("m")
