@@ -8,6 +8,7 @@
 #include "_child.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -124,15 +125,30 @@ CHILD_CODE static _Noreturn void leave(int status)
         raw_syscall(SYS_exit_group, status, 0, 0, 0, 0, 0);
 }
 
-/* Tell the parent which step we stand before and wait for its word, the index to hold at next. Every signal
- * is blocked here, so neither call is interrupted; a parent that is gone reads as end of file. */
+/* Tell the parent which step we stand before and wait for its word, the index to hold at next. That the parent
+ * is gone is seen by its pidfd: end of file would not come while we, or a sibling that is held too, have a copy
+ * of its end. Signals may come once the mask is restored, so interrupted calls are repeated. */
 CHILD_CODE static void hold(struct image *image, uint32_t index)
 {
     uint32_t word = index;
-    long sent = raw_syscall(SYS_sendto, image->sync_fd, (long)&word, sizeof word, MSG_NOSIGNAL, 0, 0);
+    struct pollfd waits[2];
+    waits[0].fd = image->sync_fd;
+    waits[1].fd = image->parent_pidfd;
+    waits[0].events = waits[1].events = POLLIN;
+    long sent, ready, got;
+    do
+        sent = raw_syscall(SYS_sendto, image->sync_fd, (long)&word, sizeof word, MSG_NOSIGNAL, 0, 0);
+    while (sent == -EINTR);
     if (sent != (long)sizeof word)
         leave(EXIT_SETUP_FAILED);
-    long got = raw_syscall(SYS_recvfrom, image->sync_fd, (long)&word, sizeof word, 0, 0, 0);
+    do
+        ready = raw_syscall(SYS_ppoll, (long)waits, 2, 0, 0, 0, 0);
+    while (ready == -EINTR);
+    if (ready <= 0 || waits[0].revents == 0)
+        leave(EXIT_SETUP_FAILED);
+    do
+        got = raw_syscall(SYS_recvfrom, image->sync_fd, (long)&word, sizeof word, 0, 0, 0);
+    while (got == -EINTR);
     if (got != (long)sizeof word)
         leave(EXIT_SETUP_FAILED);
     image->hold_at = word;

@@ -44,12 +44,14 @@ struct image {
     uint32_t step_count;
     uint32_t steps_offset;
     int32_t sync_fd;      /* the child's end of a SOCK_SEQPACKET pair, or -1: then no holding */
+    int32_t parent_pidfd; /* readable once the parent is dead, for a child that is held; or -1 */
     uint32_t hold_at;     /* wait for a word before the first step of this index or above */
     uint32_t inject_at;   /* let this step "return" inject_errno instead of running it (tests) */
     int32_t inject_errno;
     /* written by the child */
     uint32_t current;
     int32_t failed;       /* index of the step that ended the plan, or -1 */
+    uint32_t reserved;
     uint64_t born_ns;
     int32_t parent_tid;   /* where CLONE_PARENT_SETTID writes */
     int32_t child_tid;    /* where CLONE_CHILD_SETTID and CLEARTID write */

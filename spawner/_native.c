@@ -177,10 +177,11 @@ static int relocate(Py_buffer *image, const Py_buffer *relocations)
 }
 
 PyDoc_STRVAR(spawn_doc,
-"spawn(method, flags, exit_signal, image, relocations, stack_size, cgroup_fd) -> (pid, pidfd, start_ns, end_ns, stack)\n\n"
-"Make a child that runs the plan in `image`. `stack` must be kept until the child has exec'ed or died, as must\n"
-"the image; it is None where the child has its own memory or the call returned only then. pidfd is -errno where\n"
-"none could be had. Raises OSError with the errno of the call.");
+"spawn(method, flags, exit_signal, image, relocations, stack_size, cgroup_fd, made)\n\n"
+"Make a child that runs the plan in `image` and append (pid, pidfd, start_ns, end_ns, stack) to the list `made`,\n"
+"where the caller finds it even if a signal handler raises as the call returns. `stack` must be kept until the\n"
+"child has exec'ed or died, as must the image; it is None where the child has its own memory or the call returned\n"
+"only then. pidfd is -errno where none could be had. Raises OSError with the errno of the call.");
 
 static PyObject *spawn(PyObject *self, PyObject *args)
 {
@@ -189,7 +190,9 @@ static PyObject *spawn(PyObject *self, PyObject *args)
     unsigned long long flags;
     Py_ssize_t stack_size;
     Py_buffer image, relocations;
-    if (!PyArg_ParseTuple(args, "iKiw*y*ni", &method, &flags, &exit_signal, &image, &relocations, &stack_size, &cgroup_fd))
+    PyObject *made;
+    if (!PyArg_ParseTuple(args, "iKiw*y*niO!", &method, &flags, &exit_signal, &image, &relocations, &stack_size, &cgroup_fd,
+                          &PyList_Type, &made))
         return NULL;
 
     PyObject *answer = NULL, *capsule = NULL;
@@ -240,9 +243,14 @@ static PyObject *spawn(PyObject *self, PyObject *args)
         capsule = Py_None;
         Py_INCREF(capsule);
     }
-    answer = Py_BuildValue("liKKO", birth.result, birth.pidfd, (unsigned long long)birth.start_ns,
-                           (unsigned long long)birth.end_ns, capsule);
+    PyObject *born = Py_BuildValue("liKKO", birth.result, birth.pidfd, (unsigned long long)birth.start_ns,
+                                   (unsigned long long)birth.end_ns, capsule);
     Py_DECREF(capsule);
+    if (born != NULL && PyList_Append(made, born) == 0) {
+        answer = Py_None;
+        Py_INCREF(answer);
+    }
+    Py_XDECREF(born);
 out:
     PyBuffer_Release(&image);
     PyBuffer_Release(&relocations);

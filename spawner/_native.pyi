@@ -11,7 +11,8 @@ def spawn(
     relocations: bytes,
     stack_size: int,
     cgroup_fd: int,
-) -> tuple[int, int, int, int, object]: ...
+    made: list[tuple[int, int, int, int, object]],
+) -> None: ...
 def posix_spawn(
     path: bytes,
     argv: list[bytes],

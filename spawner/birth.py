@@ -31,7 +31,9 @@ _METHODS = {
     Mechanism.FORK_UNSHARE: 2,
     Mechanism.VFORK: 3,
 }
-_VM = 0x100
+_VM, _FILES = 0x100, 0x400
+_OWN_DESCRIPTORS = 1
+"""Where CLONE_FILES is asked for, the first step unshares: from the second on the child's descriptors are its own."""
 
 # A process forked while a sync pair exists would keep the child's end open, and its end of file would never
 # come: so nothing of ours forks meanwhile (Go's ForkLock), Python's own os.fork included.
@@ -70,6 +72,8 @@ class Birth:
         self.image: Image | None = None
         self._stack: object = None
         self._sync: socket.socket | None = None
+        self._goal = NEVER
+        self._lent: list[int] = []
         self._second_fork = plan.second_fork
 
     @property
@@ -83,11 +87,11 @@ class Birth:
         """Make the child and wait until it is held or runs the program. Raises LaunchError."""
         slots = dict(self.streams.child)
         slots["sigmask"] = mask
-        parent_pidfd = -1
+        self._goal = NEVER if hold_at is None else hold_at
         try:
-            if self.plan.pdeathsig is not None:
-                parent_pidfd = slots["parent_pidfd"] = above_stdio(os.pidfd_open(os.getpid()))
-            self._make(slots, NEVER if hold_at is None else hold_at, inject)
+            if self.plan.pdeathsig is not None or hold_at is not None:
+                slots["parent_pidfd"] = self._lend(os.pidfd_open(os.getpid()))
+            self._make(slots, inject)
         except LaunchError:
             self.discard()
             raise
@@ -97,10 +101,8 @@ class Birth:
         except BaseException:
             self.discard()
             raise
-        finally:
-            if parent_pidfd >= 0:
-                os.close(parent_pidfd)
-            self.streams.close_child_ends()
+        if not self._shares_descriptors:
+            self._take_back()
         self._settle()
 
     def go_on(self, hold_at: int | None) -> None:
@@ -108,31 +110,61 @@ class Birth:
         if self.held is None or self._sync is None:
             raise ValueError("the child is not held")
         self.held = None
-        word = struct.pack("=I", NEVER if hold_at is None else hold_at)
-        with suppress(BrokenPipeError, ConnectionResetError):  # it died while held: _settle finds out how
-            self._sync.send(word, socket.MSG_NOSIGNAL)
+        self._goal = NEVER if hold_at is None else hold_at
+        self._send_word()
         self._settle()
 
-    def _make(self, slots: dict[str, int], hold_at: int, inject: tuple[int, int] | None) -> None:
+    def _send_word(self) -> None:
+        assert self._sync is not None
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died while held: _settle finds out how
+            self._sync.send(struct.pack("=I", self._next_hold), socket.MSG_NOSIGNAL)
+
+    @property
+    def _next_hold(self) -> int:
+        """Where the child waits next: as wanted, but as soon as it has descriptors of its own where it shares ours."""
+        return min(self._goal, _OWN_DESCRIPTORS) if self._lent and self._shares_descriptors else self._goal
+
+    @property
+    def _shares_descriptors(self) -> bool:
+        """Whether closing ours would close the child's too, for we run beside it."""
+        return bool(self.plan.clone_flags & _FILES) and not self.plan.suspends
+
+    def _lend(self, fd: int) -> int:
+        """Note a descriptor that is only for the child."""
+        fd = above_stdio(fd)
+        self._lent.append(fd)
+        return fd
+
+    def _take_back(self) -> None:
+        """Close what is only for the child, once it has copies."""
+        while self._lent:
+            os.close(self._lent.pop())
+        self.streams.close_child_ends()
+
+    def _make(self, slots: dict[str, int], inject: tuple[int, int] | None) -> None:
         if self.plan.confirms:
             with _pair_lock:
-                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-                self._sync = ours
-                child_end = above_stdio(theirs.detach())
-                slots["parent_end"] = ours.fileno()
-                try:
-                    self._spawn(slots, child_end, hold_at, inject)
-                finally:
-                    os.close(child_end)
+                self._sync, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+                self._spawn(slots, self._lend(theirs.detach()), inject)
+                if not self._shares_descriptors:
+                    self._take_back()
         else:
-            self._spawn(slots, -1, hold_at, inject)
+            self._spawn(slots, -1, inject)
 
-    def _spawn(self, slots: Mapping[str, int], child_end: int, hold_at: int, inject: tuple[int, int] | None) -> None:
+    def _spawn(self, slots: Mapping[str, int], child_end: int, inject: tuple[int, int] | None) -> None:
         plan = self.plan
         layout = lay_out(plan)
-        self.image = Image(layout, slots, sync_fd=child_end, hold_at=hold_at, inject=inject)
+        self.image = Image(
+            layout,
+            slots,
+            sync_fd=child_end,
+            parent_pidfd=slots.get("parent_pidfd", -1),
+            hold_at=self._next_hold,
+            inject=inject,
+        )
+        made: list[tuple[int, int, int, int, object]] = []
         try:
-            self.pid, self.pidfd, start, end, self._stack = _native.spawn(
+            _native.spawn(
                 _METHODS[plan.mechanism],
                 plan.clone_flags,
                 plan.exit_signal,
@@ -140,10 +172,16 @@ class Birth:
                 layout.relocations,
                 _STACK if plan.clone_flags & _VM else 0,
                 -1,
+                made,
             )
         except OSError as error:
+            if made:  # a signal handler's
+                raise
             raise self._error(plan.birth_label, None, error.errno or 0) from None
-        self.span = (start, end, self.pid)
+        finally:
+            if made:  # also where a signal handler raises: the child is there all the same, and to be ended
+                self.pid, self.pidfd, start, end, self._stack = made[0]
+                self.span = (start, end, self.pid)
         if self.pidfd < 0:
             number, self.pidfd = -self.pidfd, -1
             os.kill(self.pid, signal.SIGKILL)
@@ -172,7 +210,13 @@ class Birth:
             if self._sync.fileno() in ready:
                 word = self._receive()
                 if word:
-                    (self.held,) = struct.unpack("=I", word)
+                    (index,) = struct.unpack("=I", word)
+                    if self._shares_descriptors and index >= _OWN_DESCRIPTORS:
+                        self._take_back()
+                    if index < self._goal:
+                        self._send_word()
+                        continue
+                    self.held = index
                     self._adopt()
                     return False
                 self._adopt()
@@ -198,7 +242,8 @@ class Birth:
         if final <= 0:
             return False
         pidfd = os.pidfd_open(final)  # CLONE_PARENT made it our child: unreaped, so the number is its own
-        _native.waitid(self.pidfd, os.WEXITED | WALL)
+        with suppress(ChildProcessError):  # reaped already: SIGCHLD is ignored
+            _native.waitid(self.pidfd, os.WEXITED | WALL)
         os.close(self.pidfd)
         self.pid, self.pidfd, self._second_fork = final, pidfd, None
         return True
@@ -215,7 +260,8 @@ class Birth:
         in_exec = self.plan.steps[current].syscall == "execve" and self.image.record(current)[1] == 0
         if not in_exec:
             wait_readable(self.pidfd)
-            raise self._died(current)
+            over = self.image.record(current)[1] != 0 and current + 1 < len(self.plan.steps)
+            raise self._died(current + over)
         self._look_at_exec(current)
         self.image.freeze()
         self._release()
@@ -225,7 +271,7 @@ class Birth:
         """Where it has ended already, its flags say for certain whether it got as far as the new program."""
         if not _readable(self.pidfd):
             return
-        seen = procfs.flags_and_start(self.pid)
+        seen = procfs.flags_and_start(self.pidfd)
         if seen is not None:
             self.start_time = seen[1]
             if seen[0] & procfs.PF_FORKNOEXEC:
@@ -248,7 +294,7 @@ class Birth:
                     cause=f"the child is still in our {name} namespace, though the kernel reported no error",
                 )
             if name == "time":
-                entered = procfs.namespace(self.pid, "time")
+                entered = procfs.namespace(procfs.number(self.pidfd), "time")
                 if entered is not None and entered != inside:
                     raise LaunchError(
                         "read back ns/time",
@@ -303,7 +349,7 @@ class Birth:
             answer = _native.waitid(self.pidfd, os.WEXITED | os.WNOWAIT | WALL)
         how = "the child ended before execve"
         if answer is not None and answer[0] in (os.CLD_KILLED, os.CLD_DUMPED):
-            how = f"the child was killed by {_signal_name(answer[1])} before execve"
+            how = f"the child was killed by {signal_name(answer[1])} before execve"
         return LaunchError(self.plan.steps[index].label, index=index, cause=how)
 
     # ---- the end ----
@@ -311,6 +357,7 @@ class Birth:
     def _release(self) -> None:
         """Give back what only an unfinished child needs."""
         self._stack = None
+        self._take_back()
         if self._sync is not None:
             self._sync.close()
             self._sync = None
@@ -359,7 +406,8 @@ def _readable(pidfd: int, timeout: int | None = 0) -> bool:
     return bool(poller.poll(timeout))
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """A signal's symbol such as SIGTERM, or what it is where it has none."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -57,7 +57,7 @@ CAUSES: tuple[Cause, ...] = (
         _has_user,
     ),
     Cause(
-        _BIRTHS,
+        (*_BIRTHS, "unshare time"),
         errno.ENOSPC,
         "a limit of namespaces is reached (not of a disk): user.max_*_namespaces, or 32 levels of nesting",
         "raise the sysctl in /proc/sys/user, or end what holds the namespaces",
@@ -69,13 +69,13 @@ CAUSES: tuple[Cause, ...] = (
         "launch from an outer namespace",
     ),
     Cause(
-        _BIRTHS,
+        (*_BIRTHS, "posix_spawn"),
         errno.EAGAIN,
         "a limit of processes is reached: RLIMIT_NPROC, the cgroup's pids.max, or kernel.threads-max",
         "end processes or raise the limit",
     ),
     Cause(
-        _BIRTHS,
+        (*_BIRTHS, "posix_spawn"),
         errno.ENOMEM,
         "no memory, or the pid namespace to be born into has lost its process 1",
         "launch from a live pid namespace",

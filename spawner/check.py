@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from spawner import mechanism as ways
@@ -14,6 +15,8 @@ from spawner.rules import refusals
 from spawner.spec import Mechanism, Spec, Stdio
 
 _UTS_NAME_MAX = 64
+_LAST_ID = 2**32 - 2  # the one after it means "no id", setresuid(2)
+_SECONDS = 2**63
 _CLOCKS = ("monotonic", "boottime")
 _PROPAGATIONS = ("private", "slave", "shared", "unchanged")
 
@@ -34,7 +37,11 @@ def malformed(spec: Spec) -> Iterator[Problem]:
     """What makes a Spec no Spec at all: values that mean nothing."""
     if not spec.args or not spec.args[0]:
         yield Problem("no program to run", "name one")
-    for text in (*spec.args, spec.cwd, spec.hostname, spec.domainname, spec.mount_proc, spec.argv0):
+    words = (*spec.args, spec.cwd, spec.hostname, spec.domainname, spec.mount_proc, spec.argv0)
+    for text in (*words, *(text for variable in spec.env or () for text in variable)):
+        if text is not None and not _encodes(text):
+            yield Problem(f"{text!r} cannot be encoded as bytes for the kernel", "leave the odd characters out")
+    for text in words:
         if text is not None and "\0" in text:
             yield Problem(f"{text!r} holds a NUL byte, which ends a string for the kernel", "leave it out")
     for name, value in spec.env or ():
@@ -44,11 +51,25 @@ def malformed(spec: Spec) -> Iterator[Problem]:
         yield Problem(f"unknown namespace {name!r}", f"the kinds are {', '.join(KINDS)}")
     if spec.rootfs_propagation not in _PROPAGATIONS:
         yield Problem(f"unknown propagation {spec.rootfs_propagation!r}", f"use one of {', '.join(_PROPAGATIONS)}")
-    for clock, _offset in spec.time_offsets:
+    for clock, offset in spec.time_offsets:
         if clock not in _CLOCKS:
             yield Problem(f"no offset for a clock {clock!r}", f"the clocks are {' and '.join(_CLOCKS)}")
+        if not (-_SECONDS <= offset.secs < _SECONDS and 0 <= offset.nanosecs < 10**9):
+            # The kernel would read the seconds modulo 2^64.
+            yield Problem(
+                f"{offset.secs} s {offset.nanosecs} ns is no offset of a clock",
+                "use seconds of 63 bits and nanoseconds from 0 to 999999999",
+            )
     if spec.setgroups not in (None, "allow", "deny"):
         yield Problem(f"setgroups cannot be {spec.setgroups!r}", "use allow or deny")
+
+
+def _encodes(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # A field of the Spec, the namespace it needs, and what would happen without one.
@@ -66,12 +87,12 @@ _NEEDS = (
 def _incomplete(spec: Spec) -> Iterator[Problem]:
     asked = names_of(ways.wanted_flags(spec)[0])
     for name, needed, otherwise in _NEEDS:
-        if getattr(spec, name) and needed not in asked:
+        if getattr(spec, name) not in (None, ()) and needed not in asked:
             option = f"add a new {needed} namespace (-{KINDS[needed].letter})"
             yield Problem(f"{name} without a new {needed} namespace {otherwise}", option)
     for name in ("hostname", "domainname"):
         value = getattr(spec, name)
-        if value is not None and len(value.encode("utf-8", "surrogateescape")) > _UTS_NAME_MAX:
+        if value is not None and len(os.fsencode(value)) > _UTS_NAME_MAX:
             yield Problem(f"{name} is longer than {_UTS_NAME_MAX} bytes", "shorten it (uname(2), __NEW_UTS_LEN)")
     for kind, lines in (("user", spec.uid_mappings), ("group", spec.gid_mappings)):
         if len(lines) > 1 or any(line.size != 1 for line in lines):
@@ -79,8 +100,11 @@ def _incomplete(spec: Spec) -> Iterator[Problem]:
                 f"a {kind} id map of more than one id",
                 "a child may map only its own id; ranges, which the parent must write, are not served yet",
             )
-        if any(min(line.container_id, line.host_id) < 0 or line.size < 1 for line in lines):
-            yield Problem(f"a negative id in the {kind} id map", "ids count from 0")
+        ids = [number for line in lines for number in (line.container_id, line.host_id)]
+        if any(not 0 <= number <= _LAST_ID for number in ids) or any(line.size < 1 for line in lines):
+            # The kernel would cut a larger number off at 32 bits and map another id.
+            what = "a negative id" if min(ids) < 0 else "what is no id"
+            yield Problem(f"{what} in the {kind} id map", f"ids go from 0 to {_LAST_ID}")
 
 
 def _harmful(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> Iterator[Problem]:
@@ -92,6 +116,11 @@ def _harmful(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> 
         yield Problem(
             "with CLONE_FS the child's chdir would move this process too, even after execve",
             "leave out CLONE_FS or the working directory",
+        )
+    if flags & ways.PARENT and spec.pdeathsig is not None:
+        yield Problem(
+            "with CLONE_PARENT the child's parent is ours, whose end the death signal would tell of",
+            "leave out CLONE_PARENT or the death signal",
         )
     if flags & BY_NAME["CLONE_INTO_CGROUP"].bit:
         yield Problem("CLONE_INTO_CGROUP needs a cgroup to go into", "placing a child in a cgroup is not served yet")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import os
@@ -10,6 +9,8 @@ import resource
 import select
 import signal
 import struct
+import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,6 +25,7 @@ from spawner.timeline import Event, events
 _PIDFD_GET_INFO = 0xC040FF0B
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
 _PIDFD_INFO_EXIT = 1 << 3
+_LONGEST_POLL = 1 << 30  # poll(2) takes an int of milliseconds
 # An older kernel lacks the ioctl (ENOTTY, EINVAL), or somebody reaped before it kept statuses (ESRCH).
 _NO_INFO = (errno.ENOTTY, errno.EINVAL, errno.ESRCH)
 
@@ -59,6 +61,7 @@ class Child:
     def __init__(self, birth: Birth) -> None:
         self._birth = birth
         self._exit: Exit | None = None
+        self._reaping = threading.RLock()  # a status can be had once; a signal handler may ask within a wait
 
     def __repr__(self) -> str:
         state = f"held before step {self.held}" if self.held is not None else "ended" if self._exit else "launched"
@@ -86,7 +89,7 @@ class Child:
         Read when first asked for; None if that is after the child was reaped.
         """
         if self._birth.start_time is None and self._exit is None and self.pidfd >= 0:
-            seen = procfs.flags_and_start(self.pid)
+            seen = procfs.flags_and_start(self.pidfd)
             self._birth.start_time = seen[1] if seen else None
         return self._birth.start_time
 
@@ -172,17 +175,18 @@ class Child:
             return self._exit
         if self.pidfd < 0:
             raise ValueError("the child is closed")
-        if timeout is not None:
-            poller = select.poll()
-            poller.register(self.pidfd, select.POLLIN)
-            if not poller.poll(max(0, timeout) * 1000):
-                return None
-        self._exit = self._reap()
+        if timeout is not None and not _ends_within(self.pidfd, timeout):
+            return None
+        with self._reaping:
+            if self._exit is None:
+                self._exit = self._reap()
         return self._exit
 
     async def exited(self) -> Exit:
         """Wait for its end without blocking the event loop, and reap it."""
         if self._exit is None:
+            import asyncio  # most callers have no loop, and it is slow to import
+
             loop = asyncio.get_running_loop()
             ended = asyncio.Event()
             loop.add_reader(self.pidfd, ended.set)
@@ -199,10 +203,12 @@ class Child:
         try:
             seen = _native.waitid(self.pidfd, os.WEXITED | os.WNOWAIT | WALL)
             if seen is not None and seen[0] != os.CLD_EXITED:
-                flags = procfs.flags_and_start(self.pid)
+                flags = procfs.flags_and_start(self.pidfd)
                 executed = flags is None or not flags[0] & procfs.PF_FORKNOEXEC
             answer = _native.waitid(self.pidfd, os.WEXITED | WALL)
         except ChildProcessError:  # our parent's to wait for (CLONE_PARENT), or SIGCHLD is ignored
+            if self._exit is not None:  # or a signal handler has asked meanwhile
+                return self._exit
             wait_readable(self.pidfd)
             return _exit_from_pidfd(self.pidfd)
         assert answer is not None
@@ -240,6 +246,16 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _ends_within(pidfd: int, seconds: float) -> bool:
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    end = time.monotonic() + seconds
+    while not poller.poll(min(max(0.0, end - time.monotonic()) * 1000, _LONGEST_POLL)):
+        if time.monotonic() >= end:
+            return False
+    return True
 
 
 def index_of(plan: Plan, step: int | str) -> int:

@@ -26,8 +26,15 @@ def compile_spec(spec: Spec, *, hold: bool = False, given: Facts | None = None) 
     ``given``: the facts about the caller, probed if left out. Raises SpecError with every problem found.
     """
     if spec.env is None:
-        spec = replace(spec, env=tuple(os.environ.items()))
-    return _compile(spec, hold, facts(candidates(spec)) if given is None else given)
+        # A variable without a name, which an environment may hold, is nothing that setenv(3) could say.
+        spec = replace(spec, env=tuple((name, value) for name, value in os.environ.items() if name))
+    return _compile(spec, hold, facts(_findable(spec)) if given is None else given)
+
+
+def _findable(spec: Spec) -> tuple[str, ...]:
+    """Where the program may be, if that can be looked up from here: the child may be in another directory."""
+    paths = candidates(spec)
+    return paths if all(path.startswith("/") for path in paths) else ()
 
 
 @lru_cache(maxsize=64)

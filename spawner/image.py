@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import lru_cache
 from spawner import _native
 from spawner.plan import Argument, Out, Packed, Plan, Result, Slot, Step, Strings
 
-HEADER = struct.Struct("=IIiIIiIiQii")
+HEADER = struct.Struct("=IIiiIIiIi4xQii")
 RECORD = struct.Struct("=QQq")
 STEP = struct.Struct("=6QI6BBx4h4x")
 NEVER = 0xFFFFFFFF
@@ -21,9 +22,9 @@ if (HEADER.size, RECORD.size, STEP.size) != (_native.HEADER_SIZE, _native.RECORD
 
 _VALUE, _OFFSET, _RESULT = 0, 1, 2
 _FAILED = struct.Struct("=i")
-_FAILED_AT = 28
-_CURRENT_AT = 24
-_BORN_AT = 32
+_FAILED_AT = 32
+_CURRENT_AT = 28
+_BORN_AT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _lower_argument(
             slots.setdefault(name, []).append((place, "=q"))
             return 0, _VALUE
         case str():
-            return arena.place(argument.encode("utf-8", "surrogateescape") + b"\0"), _OFFSET
+            return arena.place(os.fsencode(argument) + b"\0"), _OFFSET
         case bytes():
             return arena.place(argument), _OFFSET
         case Strings(values=values):
@@ -105,7 +106,7 @@ def lay_out(plan: Plan) -> Layout:
     rows = bytearray()
     for index, step in enumerate(plan.steps):
         rows += _lower_step(arena, step, index, steps_offset, slots, outs)
-    header = HEADER.pack(len(plan.steps), steps_offset, -1, NEVER, NEVER, 0, 0, -1, 0, 0, 0)
+    header = HEADER.pack(len(plan.steps), steps_offset, -1, -1, NEVER, NEVER, 0, 0, -1, 0, 0, 0)
     head = header.ljust(steps_offset, b"\0")
     return Layout(
         template=bytes(head + rows + arena.data),
@@ -145,6 +146,7 @@ class Image:
         slots: Mapping[str, int],
         *,
         sync_fd: int = -1,
+        parent_pidfd: int = -1,
         hold_at: int = NEVER,
         inject: tuple[int, int] | None = None,
     ) -> None:
@@ -152,7 +154,7 @@ class Image:
         self.map: mmap.mmap | bytes = (shared := mmap.mmap(-1, len(layout.template)))
         shared[:] = layout.template
         inject_at, inject_errno = inject or (NEVER, 0)
-        struct.pack_into("=iIIi", shared, 8, sync_fd, hold_at, inject_at, inject_errno)
+        struct.pack_into("=iiIIi", shared, 8, sync_fd, parent_pidfd, hold_at, inject_at, inject_errno)
         for name, places in layout.slots.items():
             for offset, layout_format in places:
                 struct.pack_into(layout_format, shared, offset, slots[name])

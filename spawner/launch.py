@@ -8,11 +8,12 @@ import signal
 import time
 
 from spawner import _native, thread
-from spawner.birth import Birth
+from spawner.birth import Birth, signal_name
 from spawner.causes import explain
 from spawner.child import Child, index_of
 from spawner.compile import compile_spec
 from spawner.errors import LaunchError
+from spawner.mechanism import CLEAR_SIGHAND, SIGHAND
 from spawner.plan import Plan
 from spawner.program import NOT_HERE
 from spawner.spec import Mechanism, Spec, Stdio
@@ -31,6 +32,9 @@ def launch(what: Spec | Plan, *, hold: int | str | None = None, inject: tuple[in
     hold_at = None if hold is None else index_of(plan, hold)
     if hold_at is not None and plan.suspends:
         raise ValueError("the plan was not compiled for holding: compile_spec(spec, hold=True)")
+    if new := _unknown_handlers(plan):
+        names = ", ".join(signal_name(number) for number in new)
+        raise ValueError(f"the plan is older than our handlers of {names}, which the child must not run: compile it anew")
     fault = None if inject is None else (index_of(plan, inject[0]), inject[1])
     mask = _mask_bits()
     try:
@@ -46,6 +50,15 @@ def launch(what: Spec | Plan, *, hold: int | str | None = None, inject: tuple[in
     else:
         birth.begin(mask=mask, hold_at=hold_at, inject=fault)
     return Child(birth)
+
+
+def _unknown_handlers(plan: Plan) -> list[int]:
+    """Signals handled by us that the plan does not reset: once its mask is restored the child would run our code."""
+    if plan.mechanism is Mechanism.POSIX_SPAWN or plan.clone_flags & (CLEAR_SIGHAND | SIGHAND):
+        return []
+    caught, _ignored = _native.dispositions()
+    reset = {step.args[0] for step in plan.steps if step.syscall == "rt_sigaction"}
+    return [number for number in range(1, 65) if caught >> (number - 1) & 1 and number not in reset]
 
 
 def _mask_bits() -> int:
@@ -65,9 +78,16 @@ def _posix_spawn(birth: Birth) -> None:
         if (plan.stdio is not Stdio.INHERIT)
         else []
     )
-    moves += [(fd, -1) for fd in _inheritable()]
     last = 0
     path = plan.program[0]
+    try:
+        moves += [(fd, -1) for fd in _inheritable()]
+    except OSError as error:
+        birth.discard()
+        cause, remedy = explain(plan, "prepare", error.errno or 0, error.filename)
+        raise LaunchError(
+            "prepare", errno=error.errno, path=error.filename, cause=cause, remedy=remedy
+        ) from error
     try:
         for candidate in plan.program:
             try:

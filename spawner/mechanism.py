@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
+from signal import SIGCHLD
 
 from spawner.errors import Problem
 from spawner.flags import BY_NAME, format_mask
@@ -86,7 +87,8 @@ def call_flags(spec: Spec, mechanism: Mechanism, hold: bool) -> int:
     if not way.flags:
         return 0
     mask = others | (spaces & ~NEWTIME) | VM
-    if not hold:
+    # Where execve has to be confirmed, by a lock that others want too, nobody may be suspended with it.
+    if not hold and not spaces & NEWTIME:
         mask |= VFORK
     if mechanism is Mechanism.CLONE3:
         mask |= PIDFD
@@ -112,6 +114,8 @@ def problems_of(spec: Spec, mechanism: Mechanism, hold: bool) -> list[Problem]:
     beyond = others & ~way.flags
     if beyond:
         found.append(Problem(f"{mechanism} cannot pass {format_mask(beyond)}", "use clone3, which takes every flag"))
+    if not way.flags and spec.exit_signal != SIGCHLD:
+        found.append(Problem(f"{mechanism} takes no exit signal: it is SIGCHLD", "use clone3 or clone"))
     if hold and not way.holds:
         found.append(
             Problem(

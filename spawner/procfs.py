@@ -10,10 +10,23 @@ PF_FORKNOEXEC = 0x00000040
 _VANISHED = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
-def flags_and_start(pid: int) -> tuple[int, int] | None:
+def number(pidfd: int) -> int:
+    """The pid that /proc has for the process of a pidfd: it may show another pid namespace than ours.
+
+    0, which names no process, where it is reaped already or not to be seen there (pidfd_open(2), fdinfo).
+    """
+    try:
+        with open(f"/proc/self/fdinfo/{pidfd}", "rb", buffering=0) as file:
+            found = re.search(rb"^Pid:\t(\d+)", file.read(4096), re.MULTILINE)
+    except _VANISHED:
+        return 0
+    return int(found[1]) if found else 0
+
+
+def flags_and_start(pidfd: int) -> tuple[int, int] | None:
     """(PF_* flags, start time in clock ticks since boot) of a process, also of a zombie (proc_pid_stat(5))."""
     try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # half the cost of open(), on every launch
+        fd = os.open(f"/proc/{number(pidfd)}/stat", os.O_RDONLY | os.O_CLOEXEC)  # half the cost of open(), on every launch
         try:
             raw = os.read(fd, 1024)
         finally:

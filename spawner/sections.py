@@ -95,12 +95,6 @@ def _own_descriptors(draft: Draft) -> None:
         draft.notes.append("CLONE_FILES ends at the first step: execve would unshare the table anyway")
 
 
-def _leave_parent(draft: Draft) -> None:
-    """A held child waits for our word: our own end must not stay open in it, or it would outlive us waiting."""
-    if draft.hold:
-        draft.add("close parent's end", "close", Slot("parent_end"), phase="descriptors")
-
-
 def _namespaces_by_unshare(draft: Draft) -> None:
     spaces, _others = ways.wanted_flags(draft.spec)
     spaces &= ~ways.NEWTIME
@@ -337,7 +331,6 @@ def _exec(draft: Draft) -> None:
 
 SECTIONS: tuple[Callable[[Draft], None], ...] = (
     _own_descriptors,
-    _leave_parent,
     _namespaces_by_unshare,
     _open_namespace_links,
     _ids,

@@ -1,11 +1,12 @@
-"""A thread that lives as long as the process, for children whose death is tied to their parent's.
+"""Threads that live as long as the process, for children whose death is tied to their parent's.
 
 PR_SET_PDEATHSIG fires when the *thread* that made the child ends (prctl(2)), so a child made by a passing
-worker thread would be killed under it.
+worker thread would be killed under it. There are as many as were ever busy at once.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,34 +15,38 @@ from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
 
-_lock = threading.Lock()
-_jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] | None = None
+_Jobs = SimpleQueue[tuple[Future[Any], Callable[[], Any]]]
+
+_idle: list[_Jobs] = []  # append and pop are atomic
+
+os.register_at_fork(after_in_child=_idle.clear)  # the threads stay behind
 
 
 def call(job: Callable[[], Answer]) -> Answer:
-    """Run ``job`` in a thread that will not end before the process does: the main one, or ours."""
+    """Run ``job`` in a thread that will not end before the process does: the main one, or one of ours."""
     if threading.current_thread() is threading.main_thread():
         return job()
     future: Future[Answer] = Future()
-    _queue().put((future, job))
+    try:
+        jobs = _idle.pop()
+    except IndexError:
+        jobs = SimpleQueue()
+        threading.Thread(target=_serve, args=(jobs,), name="spawner", daemon=True).start()
+    jobs.put((future, job))
     return future.result()
 
 
-def _queue() -> SimpleQueue[tuple[Future[Any], Callable[[], Any]]]:
-    global _jobs
-    with _lock:
-        if _jobs is None:
-            _jobs = SimpleQueue()
-            threading.Thread(target=_serve, args=(_jobs,), name="spawner", daemon=True).start()
-        return _jobs
-
-
-def _serve(jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]]) -> None:
+def _serve(jobs: _Jobs) -> None:
     while True:
-        future, job = jobs.get()
-        try:
-            answer = job()
-        except BaseException as error:  # noqa: BLE001 - handed to the caller, who waits for it
-            future.set_exception(error)
-        else:
-            future.set_result(answer)
+        _serve_one(*jobs.get(), jobs)
+
+
+def _serve_one(future: Future[Any], job: Callable[[], Any], jobs: _Jobs) -> None:
+    try:
+        answer = job()
+    except BaseException as error:  # noqa: BLE001 - handed to the caller, who waits for it
+        _idle.append(jobs)
+        future.set_exception(error)
+    else:
+        _idle.append(jobs)
+        future.set_result(answer)

@@ -59,6 +59,7 @@ class NsviewApp(App[None]):
         super().__init__()
         self.privileged = is_privileged()
         self.me: Identity = (os.getpid(), start_time_of(os.getpid()))
+        self.panes = Panes(self.privileged)
         self.launcher = Launcher(self.post_message)
         self.collector = Collector(self)
         self.launches: dict[int, Launched] = {}
@@ -70,7 +71,7 @@ class NsviewApp(App[None]):
     def compose(self) -> ComposeResult:
         """Lay out header, panes and footer."""
         yield HeaderLine(id="header")
-        yield Panes(self.privileged)
+        yield self.panes
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -91,6 +92,10 @@ class NsviewApp(App[None]):
         """End at once: there is no terminal to put in order, and Textual would wait for ever to write to it."""
         self.launcher.close()
         os._exit(128 + number)
+
+    async def end_launches(self) -> None:
+        """End all launched programs and the threads while the screen is still there."""
+        await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """End all launched programs and the threads; returns when nothing is left. May be called again."""
@@ -204,11 +209,9 @@ class NsviewApp(App[None]):
             terminal.attach(message.pty)
         self.collector.launched(identity)
         self._choose(launched.number)
-        panes = self.query_one(Panes)
+        panes = self.panes
         panes.show("diff", focus=False)
-        panes.show(
-            "timeline" if launched.held is not None else "terminal" if message.pty is not None else "diff"
-        )
+        panes.show("timeline" if launched.held is not None else "terminal" if message.pty is not None else "diff")
         if launched.held is not None:
             self.notify(_HELD.format(step=launched.plan.steps[launched.held].label))
 
@@ -301,11 +304,11 @@ class NsviewApp(App[None]):
 
     def action_pane(self, pane: str) -> None:
         """Bring a pane to the front."""
-        self.query_one(Panes).show(pane)
+        self.panes.show(pane)
 
     def action_zoom(self) -> None:
         """Show the pane alone, or all of them again."""
-        self.query_one(Panes).zoom()
+        self.panes.zoom()
 
     def action_pause(self) -> None:
         """Let the picture stand still, or live again."""
@@ -361,14 +364,12 @@ class NsviewApp(App[None]):
             except OSError as error:
                 self._tell_signal_failed(target, signo, error)
                 return
-        self.notify(
-            f"{signal_name(signo)} sent to {target.identity[0]} {printable(target.name)}", markup=False
-        )
+        self.notify(f"{signal_name(signo)} sent to {target.identity[0]} {printable(target.name)}", markup=False)
         self.collector.refresh_now()
 
     def _target(self) -> Target | None:
         identity = self.query_one(ProcTable).highlighted
-        in_tree = self.query_one(Panes).pane_of(self.focused) == "tree"
+        in_tree = self.panes.pane_of(self.focused) == "tree"
         if not in_tree and self.chosen is not None:
             launched = self.launches[self.chosen]
             identity = (launched.pid, launched.start_time or 0)
@@ -392,24 +393,20 @@ class NsviewApp(App[None]):
 
     def action_help(self) -> None:
         """Show help on the pane that has the focus."""
-        texts = (
-            node.HELP for node in (self.focused.ancestors_with_self if self.focused else ()) if node.HELP
-        )
+        texts = (node.HELP for node in (self.focused.ancestors_with_self if self.focused else ()) if node.HELP)
         text = next(texts, "# nsview\n\nSee what Linux does when a process is born.")
         self.push_screen(Help("\n".join(line.removeprefix("    ") for line in text.splitlines())))
 
     async def action_quit(self) -> None:
         """End all launched programs and leave."""
-        await asyncio.to_thread(self.launcher.close)
+        await self.end_launches()
         self.exit()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every key's action, every preset, and Textual's own commands but the screenshot."""
         for key in KEYS:
             name, _, argument = key.action.removesuffix(")").partition("(")
-            arguments = (
-                () if not argument else (int(argument) if argument.lstrip("-").isdigit() else argument[1:-1],)
-            )
+            arguments = () if not argument else (int(argument) if argument.lstrip("-").isdigit() else argument[1:-1],)
             action = getattr(self, f"action_{name}")
             yield SystemCommand(
                 f"{key.label}: {key.does}", f"key {key.display or key.keys}", partial(action, *arguments)

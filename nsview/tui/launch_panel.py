@@ -220,7 +220,8 @@ class LaunchPanel(Vertical):
     def fill_preset(self, name: str) -> None:
         """Put a preset into the fields; the command line stays."""
         self.fill(replace(PRESET_OF[name].form, command=self.form.command))
-        self.query_one("#preset", Select).value = name
+        with self.prevent(Select.Changed):
+            self.query_one("#preset", Select).value = name
 
     @on(SelectionList.SelectedChanged)
     @on(Input.Changed)
@@ -257,7 +258,8 @@ class LaunchPanel(Vertical):
         self.outlook = outlook(self.form, self.origin)
         preset = self.query_one("#preset", Select)
         if isinstance(preset.value, str) and not self._is(PRESET_OF[preset.value]):
-            preset.clear()
+            with self.prevent(Select.Changed):
+                preset.clear()
         problems = self.query_one("#problems", Static)
         problems.display = bool(self.outlook.problems)
         problems.update(_problems_text(self.outlook))

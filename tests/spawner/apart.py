@@ -7,10 +7,13 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from spawner import thread
 
 T = TypeVar("T")
 
@@ -44,6 +47,20 @@ def own_mounts(propagation: int = MS_PRIVATE) -> None:
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     if propagation != MS_PRIVATE:
         mount("none", "/", None, MS_REC | propagation)
+
+
+def keep_threads(count: int) -> None:
+    """Have the engine make as many lasting threads: they are made on demand and never end, which is no leak."""
+    together = threading.Barrier(count)
+
+    def use() -> None:
+        thread.call(lambda: together.wait() and None)
+
+    users = [threading.Thread(target=use) for _ in range(count)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
 
 
 def become_nobody(*, dumpable: bool = True) -> None:

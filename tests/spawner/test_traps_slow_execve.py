@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from apart import keep_threads
 from leftovers import Census, until
 from running import PLANNING
 from slow_program import SlowProgram
 
-from spawner import Child, Exit, LaunchError, Mechanism, Spec, Stdio, launch, thread
+from spawner import Child, Exit, LaunchError, Mechanism, Spec, Stdio, launch
 
 CALLS = (Mechanism.CLONE3, Mechanism.CLONE, Mechanism.FORK, Mechanism.VFORK, Mechanism.FORK_UNSHARE)
 EVERY_CALL = (*CALLS, Mechanism.POSIX_SPAWN)
@@ -32,11 +33,8 @@ def slow(tmp_path: Path) -> Iterator[SlowProgram]:
 
 
 @pytest.fixture(autouse=True)
-def _the_lasting_thread() -> None:
-    """Made on demand and never ended: it must be there before anybody counts threads."""
-    started: Future[None] = Future()
-    threading.Thread(target=lambda: started.set_result(thread.call(lambda: None))).start()
-    started.result(LONG)
+def _lasting_threads() -> None:
+    keep_threads(2)
 
 
 class Launching:

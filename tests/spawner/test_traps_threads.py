@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from apart import NEWUTS, apart, call
+from apart import NEWUTS, apart, call, keep_threads
 from leftovers import Census
 from running import EVERY_KIND, PLANNING, output, read_all, shell
 
-from spawner import LaunchError, Mechanism, Spec, Stdio, compile_spec, launch, thread
+from spawner import LaunchError, Mechanism, Spec, Stdio, compile_spec, launch
 
 T = TypeVar("T")
 
@@ -45,9 +45,8 @@ def in_a_thread(action: Callable[[], T]) -> T:
 
 
 @pytest.fixture(autouse=True)
-def _the_lasting_thread() -> None:
-    """Made on demand and never ended: it must be there before anybody counts threads."""
-    in_a_thread(lambda: thread.call(lambda: None))
+def _lasting_threads() -> None:
+    keep_threads(THREADS + 1)
 
 
 # golang/go#22315, subprocess's own history: descriptors, errors and pids of concurrent launches must not mix

@@ -33,7 +33,12 @@ async def running(size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[Nsvi
     app = NsviewApp()
     async with app.run_test(size=size) as pilot:
         await until(lambda: len(app.query_one(ProcTable).rows) > 1)
-        yield app, pilot
+        try:
+            yield app, pilot
+        finally:
+            await app.end_launches()
+            # What the threads said last is to be handled while the panes are there.
+            await pilot.pause()
 
 
 def visible(app: NsviewApp) -> set[str]:

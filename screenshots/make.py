@@ -1,0 +1,206 @@
+"""Make the screenshots: the running app on this machine's processes, with real launches, at its three sizes.
+
+    python screenshots/make.py [NAME…]
+
+Writes NAME.svg, and NAME.png where rsvg-convert is installed, beside this file. Needs root for namespaces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from textual.pilot import Pilot
+from textual.widgets import Input, Select
+
+from nsview.tui.app import NsviewApp
+from nsview.tui.launch_panel import LaunchPanel
+from nsview.tui.proc_table import ProcTable
+from nsview.tui.terminal import ChildTerminal
+
+HERE = Path(__file__).parent
+NARROW, MID, WIDE = (80, 24), (120, 40), (200, 60)
+DEADLINE = 20.0
+
+Ui = Pilot[None]
+Scene = Callable[[NsviewApp, Ui], Awaitable[None]]
+
+
+async def until(pilot: Ui, condition: Callable[[], object]) -> None:
+    """Let the app run until the condition holds."""
+    end = monotonic() + DEADLINE
+    while not condition():
+        if monotonic() > end:
+            raise TimeoutError("the scene did not come about")
+        await pilot.pause(0.02)
+
+
+async def seconds(pilot: Ui, number: float) -> None:
+    """Let real time pass, so that rates and differences have something to show."""
+    end = monotonic() + number
+    await until(pilot, lambda: monotonic() > end)
+
+
+def terminal(app: NsviewApp) -> ChildTerminal:
+    """The terminal in front."""
+    found = app.panes.terminal
+    assert found is not None
+    return found
+
+
+async def launch(app: NsviewApp, pilot: Ui, preset: str, command: str, *lines: str) -> None:
+    """Launch a preset and type some lines into its shell."""
+    app.use_preset(preset)
+    app.query_one("#command", Input).value = command
+    await until(pilot, lambda: app.query_one(LaunchPanel).form.command == command)
+    number = len(app.launches) + 1
+    app.action_launch()
+    await until(pilot, lambda: number in app.launches and app.panes.terminal is not None)
+    launched = app.launches[number]
+    if launched.held is None:
+        await until(pilot, lambda: terminal(app).text().strip())
+    await until(pilot, lambda: app.query_one(ProcTable).highlighted == (launched.pid, launched.start_time))
+    for line in lines:
+        await pilot.press(*line, "enter")
+        await pilot.pause(0.2)
+    await until(pilot, lambda: not lines or lines[-1] in terminal(app).text().replace("\n", ""))
+
+
+async def tree(app: NsviewApp, pilot: Ui) -> None:
+    """Processes, a container among them."""
+    await launch(app, pilot, "container", "sh", "sleep 1000 & sleep 2000 &")
+    await pilot.press("escape", "escape")
+    await seconds(pilot, 4)
+
+
+async def diff(app: NsviewApp, pilot: Ui) -> None:
+    """The issue's path: a host name of one's own."""
+    await launch(app, pilot, "only-uts", "sh", "hostname demo; hostname")
+    await pilot.press("escape", "escape", "2")
+    await until(pilot, lambda: any("demo" in str(row.child) for row in app.query_one("#diff")._rows))  # type: ignore[attr-defined]
+    await seconds(pilot, 2)
+
+
+async def picking(app: NsviewApp, pilot: Ui) -> None:
+    """The launch panel with a container filled in."""
+    app.use_preset("container")
+    await until(pilot, lambda: app.query_one("#preset", Select).value == "container")
+    await seconds(pilot, 1)
+
+
+async def refused(app: NsviewApp, pilot: Ui) -> None:
+    """A combination that the kernel refuses."""
+    app.use_preset("only-mount")
+    panel = app.query_one(LaunchPanel)
+    panel.query_one("#flags-sharing").select(0x200)  # type: ignore[attr-defined]
+    panel.query_one("#group-sharing").collapsed = False  # type: ignore[attr-defined]
+    await until(pilot, lambda: panel.outlook.problems)
+    await seconds(pilot, 1)
+
+
+async def shell(app: NsviewApp, pilot: Ui) -> None:
+    """A container's shell in its terminal."""
+    await launch(app, pilot, "container", "sh", "id -u; hostname", "ps ax", "readlink /proc/self/ns/*")
+    await seconds(pilot, 3)
+
+
+async def timeline(app: NsviewApp, pilot: Ui) -> None:
+    """What a container's launch did."""
+    await launch(app, pilot, "container", "sh")
+    await pilot.press("escape", "escape", "6")
+    await seconds(pilot, 2)
+
+
+async def held(app: NsviewApp, pilot: Ui) -> None:
+    """A child held before its program starts."""
+    await launch(app, pilot, "hold", "sh")
+    await seconds(pilot, 2)
+
+
+async def signal(app: NsviewApp, pilot: Ui) -> None:
+    """The signal picker."""
+    await launch(app, pilot, "plain", "sleep 1000")
+    await pilot.press("escape", "escape", "k")
+    await seconds(pilot, 1)
+
+
+async def help_(app: NsviewApp, pilot: Ui) -> None:
+    """Help on the launch panel."""
+    await pilot.press("4", "question_mark")
+    await seconds(pilot, 1)
+
+
+async def full_screen(app: NsviewApp, pilot: Ui) -> None:
+    """A program that draws its own screen."""
+    program = shutil.which("htop") or shutil.which("top") or "sh"
+    await launch(app, pilot, "container", os.path.basename(program))
+    await seconds(pilot, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture: its file's name, the size of the terminal, and what is done before it is taken."""
+
+    name: str
+    size: tuple[int, int]
+    scene: Scene
+    theme: str = "textual-dark"
+
+
+SHOTS: tuple[Shot, ...] = (
+    *(Shot(f"{name}-{size[0]}x{size[1]}", size, scene) for name, scene in (
+        ("tree", tree),
+        ("diff", diff),
+        ("launch", picking),
+        ("refused", refused),
+        ("terminal", shell),
+        ("timeline", timeline),
+    ) for size in (NARROW, MID, WIDE)),
+    Shot("held-120x40", MID, held),
+    Shot("signal-120x40", MID, signal),
+    Shot("help-80x24", NARROW, help_),
+    Shot("full-screen-120x40", MID, full_screen),
+    Shot("light-120x40", MID, diff, "textual-light"),
+    Shot("sixteen-colours-120x40", MID, diff, "ansi-dark"),
+)  # fmt: skip
+
+
+async def take(shot: Shot) -> None:
+    """Run the app, play the scene, save the picture."""
+    app = NsviewApp()
+    async with app.run_test(size=shot.size) as pilot:
+        app.theme = shot.theme
+        try:
+            await until(pilot, lambda: len(app.query_one(ProcTable).rows) > 1)
+            await shot.scene(app, pilot)
+            for toast in app.screen.query("Toast"):
+                toast.remove()
+            await pilot.pause(0.1)
+            # Without this, viewers drop the blanks at the beginning of a text.
+            svg = app.export_screenshot(title="nsview").replace("<text ", '<text xml:space="preserve" ')
+        finally:
+            await app.end_launches()
+            await pilot.pause()
+    path = HERE / f"{shot.name}.svg"
+    path.write_text(svg)
+    if converter := shutil.which("rsvg-convert"):
+        subprocess.run([converter, "-o", path.with_suffix(".png"), path], check=True)
+    print(path.name)
+
+
+def main(names: list[str]) -> None:
+    """Make the pictures whose names begin with one of these; all, if none is given."""
+    for shot in SHOTS:
+        if not names or shot.name.startswith(tuple(names)):
+            asyncio.run(take(shot))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
