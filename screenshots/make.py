@@ -64,7 +64,7 @@ async def launch(app: NsviewApp, pilot: Ui, preset: str, command: str, *lines: s
     app.action_launch()
     await until(pilot, lambda: number in app.launches and app.panes.terminal is not None)
     launched = app.launches[number]
-    if launched.held is None:
+    if lines:
         await until(pilot, lambda: terminal(app).text().strip())
     await until(pilot, lambda: app.query_one(ProcTable).highlighted == (launched.pid, launched.start_time))
     for line in lines:

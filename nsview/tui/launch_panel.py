@@ -194,7 +194,8 @@ class LaunchPanel(Vertical):
         members = [flag for flag in _OTHERS if flag.group == group]
         if members:
             with Collapsible(title=f"{group}: {means}", id=f"group-{group}"):
-                yield Picker(*map(_row, members), id=f"flags-{group}")
+                width = max(len(flag.short) for flag in members)
+                yield Picker(*(_row(flag, width) for flag in members), id=f"flags-{group}")
 
     def on_mount(self) -> None:
         """Work out the first plan."""
@@ -303,8 +304,8 @@ class LaunchPanel(Vertical):
         problems.display = True
 
 
-def _row(flag: Flag) -> Selection[int]:
-    return Selection(Content.assemble((f"{flag.short:14} ", "bold"), (flag.does, "dim")), flag.bit)
+def _row(flag: Flag, width: int) -> Selection[int]:
+    return Selection(Content.assemble((f"{flag.short:{width}} ", "bold"), (flag.does, "dim")), flag.bit)
 
 
 def _about(flag: Flag) -> Content:

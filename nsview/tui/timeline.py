@@ -23,8 +23,11 @@ from spawner import Event
 
 NOTHING = "Launch a program: every system call of its birth is listed here with the time it took."
 
-_TIMES = 18
-"""Cells of the two columns of numbers: when it began, how long it took, and a blank after each."""
+_TIME = 9
+"""Cells of a column of times: eight and a blank."""
+
+_ROOMY = 60
+"""Cells from which on there is a column for when a step began; with fewer, the bars need them more."""
 
 
 class Waterfall(LineList):
@@ -104,8 +107,8 @@ class Waterfall(LineList):
 
     def header_strip(self, width: int) -> Strip:
         """Draw the headings."""
-        label = self._label_width(width)
-        text = f"{fitted('step', label)} {'at':>8} {'took':>8} "
+        at = f"{'at':>8} " if width >= _ROOMY else ""
+        text = f"{fitted('step', self._label_width(width))} {at}{'took':>8} "
         return Strip([Segment(fitted(text, width), self.look("waterfall--header"))], width)
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
@@ -113,7 +116,8 @@ class Waterfall(LineList):
         event = self.events[index]
         took = event.duration_ns or 0
         label = self._label_width(width)
-        room = width - label - _TIMES - 1
+        roomy = width >= _ROOMY
+        room = width - label - 1 - _TIME * (1 + roomy)
         failed = event.result is not None and event.result < 0
         look = "waterfall--failed" if failed else "waterfall--slow" if took == self.slowest else "waterfall--bar"
         segments = [
@@ -121,7 +125,7 @@ class Waterfall(LineList):
                 fitted(event.label, label) + " ",
                 self.look("waterfall--failed" if failed else "waterfall--label"),
             ),
-            Segment(f"{duration(event.start_ns):>8} ", self.look("waterfall--time")),
+            Segment(f"{duration(event.start_ns):>8} " if roomy else "", self.look("waterfall--time")),
             Segment(f"{duration(event.duration_ns):>8} ", self.look(look)),
         ]
         if room > 2:
@@ -138,7 +142,7 @@ class Waterfall(LineList):
 
     def _label_width(self, width: int) -> int:
         longest = max((len(event.label) for event in self.events), default=4)
-        return max(4, min(longest, 24, width - _TIMES - 1))
+        return max(4, min(longest, 24, width - 2 * _TIME - 1))
 
 
 def _waited(bar: Bar, took: int) -> str:
