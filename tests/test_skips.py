@@ -27,6 +27,7 @@ def outcome(directory: Path, source: str, *, no_skip: bool) -> tuple[int, str]:
         **os.environ,
         "PYTHONPATH": str(HERE),
         "PATH": "/nonexistent",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "NSVIEW_NO_SKIP": "1" if no_skip else "",
     }
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=60)

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import ClassVar
@@ -24,10 +23,12 @@ from nsview.tui.collector import Collector, Pair
 from nsview.tui.dialogs import Help, SignalPicker
 from nsview.tui.diff_panel import DiffPanel
 from nsview.tui.header import HeaderLine
-from nsview.tui.keys import KEYS, bindings
-from nsview.tui.launch_form import PRESETS, hold_before, outlook
+from nsview.tui.keys import bindings
+from nsview.tui.launch_form import hold_before, outlook
 from nsview.tui.launch_panel import LaunchPanel
-from nsview.tui.launcher import Born, Changed, Failed, Launched, Launcher, SignalFailed
+from nsview.tui.launcher import Born, Changed, Failed, Launcher, SignalFailed
+from nsview.tui.launches import Launches
+from nsview.tui.palette_commands import LEFT_OUT, commands
 from nsview.tui.panes import Panes
 from nsview.tui.proc_rows import Identity
 from nsview.tui.proc_table import ProcTable
@@ -62,8 +63,7 @@ class NsviewApp(App[None]):
         self.panes = Panes(self.privileged)
         self.launcher = Launcher(self.post_message)
         self.collector = Collector(self)
-        self.launches: dict[int, Launched] = {}
-        self.chosen: int | None = None
+        self.launches = Launches()
         self._to_select: Identity | None = self.me
 
     # Life.
@@ -113,7 +113,7 @@ class NsviewApp(App[None]):
         table.show(frame.rows)
         if self._to_select is not None and table.select(self._to_select):
             self._to_select = None
-        ended = sum(launched.exit is not None for launched in self.launches.values())
+        ended = self.launches.ended
         self.query_one(HeaderLine).show(
             frame.snapshot,
             len(self.launches) - ended,
@@ -132,7 +132,7 @@ class NsviewApp(App[None]):
         if comparison.rows is not None:
             panel.show(comparison.rows)
         elif comparison.missing is not None:
-            launched = self._launch_of(comparison.missing)
+            launched = self.launches.of(comparison.missing)
             panel.keep("gone" if launched is None or launched.exit is None else ending(launched.exit))
 
     @on(Collector.Failed)
@@ -147,12 +147,12 @@ class NsviewApp(App[None]):
     def _compare_highlighted(self, message: ProcTable.Highlighted) -> None:
         if self._to_select is not None or message.identity is None:
             return
-        launched = self._launch_of(message.identity)
+        launched = self.launches.of(message.identity)
         parent = self.query_one(ProcTable).rows.parent_of(message.identity)
         if parent is None and launched is not None:
             parent = self.me
         self._compare(parent, message.identity)
-        if launched is not None and launched.number != self.chosen:
+        if launched is not None and launched.number != self.launches.chosen:
             self._choose(launched.number)
 
     @on(ProcTable.Selected)
@@ -169,13 +169,10 @@ class NsviewApp(App[None]):
             self.collector.watch(Pair(parent, child))
 
     def _title_of(self, identity: Identity) -> str:
-        launched = self._launch_of(identity)
+        launched = self.launches.of(identity)
         record = self.query_one(ProcTable).rows.record_of(identity)
         comm = launched.title if launched is not None else "?" if record is None else record.comm
         return f"{identity[0]} {printable(comm)}"
-
-    def _launch_of(self, identity: Identity) -> Launched | None:
-        return next((one for one in self.launches.values() if (one.pid, one.start_time) == identity), None)
 
     # Launching.
 
@@ -201,8 +198,8 @@ class NsviewApp(App[None]):
     @on(Born)
     async def _born(self, message: Born) -> None:
         launched = message.launched
-        self.launches[launched.number] = launched
-        identity = (launched.pid, launched.start_time or 0)
+        self.launches.put(launched)
+        identity = launched.identity
         if message.pty is not None:
             terminal = ChildTerminal(id=f"terminal-{launched.number}")
             await self.query_one("#terminals", ContentSwitcher).add_content(terminal)
@@ -221,15 +218,15 @@ class NsviewApp(App[None]):
         if launched.number not in self.launches:
             return
         before = self.launches[launched.number]
-        self.launches[launched.number] = launched
+        self.launches.put(launched)
         if launched.exit is not None:
-            self.collector.exited((launched.pid, launched.start_time or 0), ending(launched.exit))
+            self.collector.exited(launched.identity, ending(launched.exit))
             self.notify(f"{launched.pid} {printable(launched.title)} {ending(launched.exit)}", markup=False)
         elif before.held is not None and launched.held is None and launched.spec.stdio == "pty":
             self.action_pane("terminal")
         if launched.trouble is not None:
             self._tell_failure([str(launched.trouble)])
-        if launched.number == self.chosen:
+        if launched.number == self.launches.chosen:
             self._show_chosen()
         else:
             self._show_children()
@@ -248,12 +245,12 @@ class NsviewApp(App[None]):
 
     def _choose(self, number: int | None) -> None:
         """Bring a launch to the front: its terminal, its timeline, its row, its difference from us."""
-        self.chosen = number
+        self.launches.chosen = number
         self._show_chosen()
         if number is None:
             return
         launched = self.launches[number]
-        identity = (launched.pid, launched.start_time or 0)
+        identity = launched.identity
         table = self.query_one(ProcTable)
         if table.highlighted != identity:
             # While this is set the cursor's other places do not change the comparison.
@@ -261,7 +258,7 @@ class NsviewApp(App[None]):
         self._compare(self.me, identity)
 
     def _show_chosen(self) -> None:
-        launched = None if self.chosen is None else self.launches[self.chosen]
+        launched = self.launches.front
         switcher = self.query_one("#terminals", ContentSwitcher)
         name = "no-terminal" if launched is None else f"terminal-{launched.number}"
         if switcher.query(f"#{name}"):
@@ -275,7 +272,7 @@ class NsviewApp(App[None]):
         self.refresh_bindings()
 
     def _show_children(self) -> None:
-        self.query_one(ChildrenBar).show([*self.launches.values()], self.chosen)
+        self.query_one(ChildrenBar).show([*self.launches], self.launches.chosen)
 
     @on(ChildrenBar.Chosen)
     def _child_clicked(self, message: ChildrenBar.Chosen) -> None:
@@ -298,7 +295,7 @@ class NsviewApp(App[None]):
         if action == "launch" and self.screen.is_modal:
             return False
         if action in ("step", "resume"):
-            launched = None if self.chosen is None else self.launches[self.chosen]
+            launched = self.launches.front
             return launched is not None and launched.held is not None
         return True
 
@@ -320,32 +317,29 @@ class NsviewApp(App[None]):
 
     def action_step(self) -> None:
         """Let the held child do one step."""
-        if self.chosen is not None:
-            self.launcher.step(self.chosen)
+        if self.launches.chosen is not None:
+            self.launcher.step(self.launches.chosen)
 
     def action_resume(self) -> None:
         """Let the held child go on to the program."""
-        if self.chosen is not None:
-            self.launcher.resume(self.chosen)
+        if self.launches.chosen is not None:
+            self.launcher.resume(self.launches.chosen)
 
     def action_child(self, by: int) -> None:
         """Choose the next launch, or the one before."""
-        numbers = [*self.launches]
-        if numbers:
-            place = 0 if self.chosen is None else numbers.index(self.chosen)
-            self._choose(numbers[(place + by) % len(numbers)])
+        self._choose(self.launches.neighbour(by))
 
     def action_close_child(self) -> None:
         """Close the chosen launch if it has ended."""
-        if self.chosen is None:
+        launched = self.launches.front
+        if launched is None:
             return
-        launched = self.launches[self.chosen]
         if launched.exit is None:
             self.notify(f"{launched.pid} is running: k signals it", severity="warning")
             return
-        del self.launches[launched.number]
+        self.launches.drop(launched.number)
         self.query(f"#terminal-{launched.number}").remove()
-        self._choose(max(self.launches, default=None))
+        self._choose(self.launches.chosen)
 
     @work
     async def action_signal(self) -> None:
@@ -370,12 +364,12 @@ class NsviewApp(App[None]):
     def _target(self) -> Target | None:
         identity = self.query_one(ProcTable).highlighted
         in_tree = self.panes.pane_of(self.focused) == "tree"
-        if not in_tree and self.chosen is not None:
-            launched = self.launches[self.chosen]
-            identity = (launched.pid, launched.start_time or 0)
+        front = self.launches.front
+        if not in_tree and front is not None:
+            identity = front.identity
         if identity is None:
             return None
-        found = self._launch_of(identity)
+        found = self.launches.of(identity)
         record = self.query_one(ProcTable).rows.record_of(identity)
         name = found.title if found is not None else "?" if record is None else record.comm
         number = found.number if found is not None and found.exit is None else None
@@ -384,7 +378,7 @@ class NsviewApp(App[None]):
     @on(SignalFailed)
     def _signal_failed(self, message: SignalFailed) -> None:
         launched = message.launched
-        target = Target((launched.pid, launched.start_time or 0), launched.title)
+        target = Target(launched.identity, launched.title)
         self._tell_signal_failed(target, message.signo, message.error)
 
     def _tell_signal_failed(self, target: Target, signo: int, error: OSError) -> None:
@@ -403,18 +397,10 @@ class NsviewApp(App[None]):
         self.exit()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offer every key's action, every preset, and Textual's own commands but the screenshot."""
-        for key in KEYS:
-            name, _, argument = key.action.removesuffix(")").partition("(")
-            arguments = () if not argument else (int(argument) if argument.lstrip("-").isdigit() else argument[1:-1],)
-            action = getattr(self, f"action_{name}")
-            yield SystemCommand(
-                f"{key.label}: {key.does}", f"key {key.display or key.keys}", partial(action, *arguments)
-            )
-        for preset in PRESETS:
-            yield SystemCommand(f"Preset: {preset.title}", preset.does, partial(self.use_preset, preset.name))
+        """Offer our own commands and those of Textual's that suit."""
+        yield from commands(self, self.use_preset)
         for command in super().get_system_commands(screen):
-            if command.title not in ("Screenshot", "Quit", "Keys"):
+            if command.title not in LEFT_OUT:
                 yield command
 
     def use_preset(self, name: str) -> None:

@@ -55,4 +55,4 @@ class HeaderLine(Static):
         parts.append(
             f"{'nsview itself' if wide else 'self'} {share:.1f}%" + (f" {amount(own.rss)}" if own is not None else "")
         )
-        self.update(Content("  ").join(map(Content, parts)))
+        self.update(Content("  ").join(map(Content, parts)), layout=False)

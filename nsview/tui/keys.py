@@ -39,9 +39,7 @@ KEYS: tuple[Key, ...] = (
         "the terminal of the launched program",
         first=True,
     ),
-    Key(
-        "6", "pane('timeline')", "pane.timeline", "Timeline", "what the launch did, step by step", first=True
-    ),
+    Key("6", "pane('timeline')", "pane.timeline", "Timeline", "what the launch did, step by step", first=True),
     Key("n", "pane('launch')", "launch.new", "New", "fill in a new launch", footer=True, first=True),
     Key(
         "f5,ctrl+r",
@@ -53,8 +51,8 @@ KEYS: tuple[Key, ...] = (
         display="F5",
         first=True,
     ),
-    Key("s", "step", "launch.step", "Step", "let a held child do one step"),
-    Key("r", "resume", "launch.resume", "Run on", "let a held child go on to the program"),
+    Key("s", "step", "launch.step", "Step", "let a held child do one step", footer=True),
+    Key("r", "resume", "launch.resume", "Run on", "let a held child go on to the program", footer=True),
     Key("k,f9", "signal", "process.signal", "Signal", "send a signal", footer=True, display="k"),
     Key("left_square_bracket", "child(-1)", "child.previous", "Previous", "the launch before", display="["),
     Key("right_square_bracket", "child(1)", "child.next", "Next", "the launch after", display="]"),
@@ -65,9 +63,7 @@ KEYS: tuple[Key, ...] = (
         "Close",
         "kill the launched program if it lives, close its terminal",
     ),
-    Key(
-        "z,f11", "zoom", "pane.zoom", "Zoom", "the pane alone, or all of them again", footer=True, display="z"
-    ),
+    Key("z,f11", "zoom", "pane.zoom", "Zoom", "the pane alone, or all of them again", footer=True, display="z"),
     Key("p", "pause", "screen.pause", "Pause", "let the picture stand still, or live again"),
     Key("question_mark,f1", "help", "screen.help", "Help", "help on the pane", footer=True, display="?"),
     Key(

@@ -45,6 +45,11 @@ class Launched:
     trouble: LaunchError | None = None
 
     @property
+    def identity(self) -> tuple[int, int]:
+        """Its pid and start time."""
+        return self.pid, self.start_time or 0
+
+    @property
     def title(self) -> str:
         """The program's name without its directory."""
         return os.path.basename(self.spec.args[0])

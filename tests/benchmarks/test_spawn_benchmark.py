@@ -28,8 +28,6 @@ def test_every_row_is_measured_against_the_same_system_calls(nothing_left: Censu
 
 
 def test_a_number_of_rounds_that_makes_no_sense_is_refused() -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--rounds", "0"], capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, str(SCRIPT), "--rounds", "0"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "--rounds takes a number from 1" in done.stderr

@@ -140,7 +140,7 @@ async def test_launch_shows_terminal_timeline_row_and_difference(size: tuple[int
         await until(lambda: app.focused is terminal and terminal.text().strip())
         await pilot.press(*"hostname demo; hostname", "enter")
         await until(lambda: "\ndemo" in terminal.text())
-        (launched,) = app.launches.values()
+        (launched,) = app.launches
         assert os.readlink(f"/proc/{launched.pid}/ns/uts") != os.readlink("/proc/self/ns/uts")
         assert os.uname().nodename != "demo"
         table = app.query_one(ProcTable)
@@ -171,7 +171,7 @@ async def test_failed_launch_says_which_step_and_why(nothing_left: Census) -> No
         problems = app.query_one("#problems", Static)
         await until(lambda: problems.display and "execve" in str(problems.render()))
         assert "ENOENT" in str(problems.render())
-        assert not app.launches
+        assert not len(app.launches)
 
 
 async def test_refused_form_is_not_launched(nothing_left: Census) -> None:
@@ -180,7 +180,7 @@ async def test_refused_form_is_not_launched(nothing_left: Census) -> None:
         await until(lambda: app.query_one(LaunchPanel).outlook.problems)
         await pilot.press("f5")
         await until(lambda: app.query_one(Panes).pane == "launch")
-        assert not app.launches
+        assert not len(app.launches)
 
 
 async def test_held_child_waits_is_stepped_and_runs_on(nothing_left: Census) -> None:
@@ -194,8 +194,8 @@ async def test_held_child_waits_is_stepped_and_runs_on(nothing_left: Census) -> 
         if not app.privileged:
             app.query_one(NamespacePicker).select(_bit("user"))
         await pilot.press("f5")
-        await until(lambda: app.launches)
-        (launched,) = app.launches.values()
+        await until(lambda: len(app.launches))
+        (launched,) = app.launches
         assert launched.held is not None
         assert app.query_one(Panes).pane == "timeline"
         assert Path(f"/proc/{launched.pid}/comm").read_text() == Path("/proc/self/comm").read_text()
@@ -208,7 +208,7 @@ async def test_held_child_waits_is_stepped_and_runs_on(nothing_left: Census) -> 
 async def test_signal_picker_names_the_process_and_sends_through_the_pidfd(nothing_left: Census) -> None:
     async with running() as (app, pilot):
         terminal = await launch(app, pilot, "sleep 1000")
-        (launched,) = app.launches.values()
+        (launched,) = app.launches
         await until(lambda: app.focused is terminal)
         await until(lambda: app.query_one(ProcTable).highlighted == (launched.pid, launched.start_time))
         await pilot.press("escape", "escape")
@@ -300,6 +300,6 @@ async def test_pause_lets_the_picture_stand_still() -> None:
 async def test_quitting_reaps_what_is_running(nothing_left: Census) -> None:
     async with running() as (app, pilot):
         await launch(app, pilot, "sh -c 'sleep 1000 & exec sleep 2000'")
-        (launched,) = app.launches.values()
+        (launched,) = app.launches
         await app.action_quit()
         assert not Path(f"/proc/{launched.pid}").exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from leftovers import Census, until
+from nobody import Runner
 from tmux import Tmux
 
 NSVIEW = (sys.executable, "-m", "nsview")
@@ -143,4 +144,23 @@ def test_without_colour_picked_and_unpicked_still_look_different(nothing_left: C
         coloured = [code for code in terminal.screen(escapes=True).split("\x1b[") if code.startswith(("38;", "48;"))]
         assert not [code for code in coloured if len({*code.split("m")[0].split(";")[2:5]}) > 1], "only greys"
         terminal.keys("q")
+        assert terminal.wait_for_end() == 0
+
+
+@pytest.mark.needs("root", "user_namespace")
+def test_without_root_it_explores_explains_and_launches_into_a_user_namespace(
+    nobody: Runner, nothing_left: Census
+) -> None:
+    with Tmux(nobody.command("python", "-m", "nsview"), env=nobody.environment()) as terminal:
+        terminal.wait_for("not root", "1 Processes", r"\bprocesses\b", "sh")
+        terminal.keys("4", "u")
+        terminal.wait_for("CAP_SYS_ADMIN", "pick user as well")
+        terminal.keys("U")
+        terminal.wait_for(lambda screen: "pick user as well" not in screen, r"\[x\] U user")
+        terminal.keys("F5")
+        terminal.wait_for("sh · running", r"│[#$] +│")
+        terminal.type("hostname demo; id -u; hostname")
+        terminal.keys("Enter")
+        terminal.wait_for("│0 ", "│demo ", "≠ user", "≠ uts")
+        terminal.keys("C-]", "q")
         assert terminal.wait_for_end() == 0

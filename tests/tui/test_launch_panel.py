@@ -130,7 +130,7 @@ async def test_enter_on_the_command_line_and_the_button_want_the_launch() -> Non
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 async def test_preset_fills_the_form_and_keeps_the_command(preset: object) -> None:
-    async with running() as (app, pilot):
+    async with running() as (app, _pilot):
         app.query_one("#command", Input).value = "echo mine"
         await until(lambda: app.panel.form.command == "echo mine")
         app.query_one("#preset", Select).value = preset.name  # type: ignore[attr-defined]
@@ -161,7 +161,7 @@ async def test_without_privilege_picking_user_is_the_remedy() -> None:
 
 
 async def test_ids_reach_the_form() -> None:
-    async with running() as (app, pilot):
+    async with running() as (app, _pilot):
         app.query_one("#ids", Select).value = Ids.NONE.name
         await until(lambda: app.panel.form.ids is Ids.NONE)
 
