@@ -34,7 +34,9 @@ def launch(what: Spec | Plan, *, hold: int | str | None = None, inject: tuple[in
         raise ValueError("the plan was not compiled for holding: compile_spec(spec, hold=True)")
     if new := _unknown_handlers(plan):
         names = ", ".join(signal_name(number) for number in new)
-        raise ValueError(f"the plan is older than our handlers of {names}, which the child must not run: compile it anew")
+        raise ValueError(
+            f"the plan is older than our handlers of {names}, which the child must not run: compile it anew"
+        )
     fault = None if inject is None else (index_of(plan, inject[0]), inject[1])
     mask = _mask_bits()
     try:
@@ -85,9 +87,7 @@ def _posix_spawn(birth: Birth) -> None:
     except OSError as error:
         birth.discard()
         cause, remedy = explain(plan, "prepare", error.errno or 0, error.filename)
-        raise LaunchError(
-            "prepare", errno=error.errno, path=error.filename, cause=cause, remedy=remedy
-        ) from error
+        raise LaunchError("prepare", errno=error.errno, path=error.filename, cause=cause, remedy=remedy) from error
     try:
         for candidate in plan.program:
             try:

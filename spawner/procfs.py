@@ -26,7 +26,9 @@ def number(pidfd: int) -> int:
 def flags_and_start(pidfd: int) -> tuple[int, int] | None:
     """(PF_* flags, start time in clock ticks since boot) of a process, also of a zombie (proc_pid_stat(5))."""
     try:
-        fd = os.open(f"/proc/{number(pidfd)}/stat", os.O_RDONLY | os.O_CLOEXEC)  # half the cost of open(), on every launch
+        fd = os.open(
+            f"/proc/{number(pidfd)}/stat", os.O_RDONLY | os.O_CLOEXEC
+        )  # half the cost of open(), on every launch
         try:
             raw = os.read(fd, 1024)
         finally:

@@ -31,7 +31,10 @@ def outcome(result: int | None) -> str:
 
 
 def report_of(child: Child, started: int | None, ended: Exit) -> dict[str, Any]:
-    """The report: version, pid, start time (clock ticks since boot), mechanism, namespaces (inodes, null for unknown), timeline (ns), exit, rusage."""
+    """What `run --report` writes, for JSON.
+
+    Start time in clock ticks since boot, namespaces as inodes, the timeline in nanoseconds; null is unknown.
+    """
     usage = ended.rusage
     return {
         "version": VERSION,

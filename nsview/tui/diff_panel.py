@@ -77,9 +77,7 @@ def widths(lines: Sequence[Line], width: int) -> Widths:
     delta = min(max((cell_len(row.delta or "") for row in rows), default=1), max(7, width // 5))
     attribute = max((cell_len(row.attribute) for row in rows), default=0)
     # A namespace's number has ten digits: two of them come before the names of attributes.
-    attribute = min(
-        max(attribute, len("attribute")), width * 3 // 10, max(len("attribute"), width - 25 - delta)
-    )
+    attribute = min(max(attribute, len("attribute")), width * 3 // 10, max(len("attribute"), width - 25 - delta))
     value = max(4, (width - len(_MARKS[None]) - attribute - delta - 3) // 2)
     values = (shown(value) for row in rows for value in (row.parent, row.child))
     bare = any(cell_len(text) > value for text in values if _NAMESPACE.fullmatch(text))
@@ -211,8 +209,7 @@ class DiffGrid(LineList):
             style = self.look("diff--cursor")
             ground = Style(bgcolor=style.bgcolor, underline=style.underline, reverse=style.reverse)
             segments = [
-                Segment(text, style if self.has_focus else (own or style) + ground)
-                for text, own, _ in segments
+                Segment(text, style if self.has_focus else (own or style) + ground) for text, own, _ in segments
             ]
         return Strip(segments).crop(0, width)
 

@@ -53,9 +53,7 @@ class View:
 
     def next_reference(self) -> View:
         """Compare with the next reference: parent, pid 1, nsview, and the marked process if there is one."""
-        choices = [
-            choice for choice in Reference if choice is not Reference.MARKED or self.marked is not None
-        ]
+        choices = [choice for choice in Reference if choice is not Reference.MARKED or self.marked is not None]
         place = choices.index(self.reference) if self.reference in choices else -1
         return replace(self, reference=choices[(place + 1) % len(choices)])
 

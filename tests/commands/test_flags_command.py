@@ -63,9 +63,7 @@ def test_nothing_is_cut_or_too_long_on_a_terminal(columns: int) -> None:
     assert max(map(len, lines)) <= columns
     words = " ".join(" ".join(lines).split())
     for flag in FLAGS:
-        if (
-            columns < 100
-        ):  # below the name; beside it the wrapped sentence is broken by the columns to its left
+        if columns < 100:  # below the name; beside it the wrapped sentence is broken by the columns to its left
             assert flag.does in words
         assert flag.name in words
 
@@ -105,12 +103,7 @@ def test_flag_that_must_be_there_is_named_as_missing() -> None:
 
 
 def test_several_flags_are_judged_together() -> None:
-    assert (
-        flags("newns,fs")
-        .stdout.splitlines()[-1]
-        .strip()
-        .startswith("refused with EINVAL (CLONE_FS|CLONE_NEWNS)")
-    )
+    assert flags("newns,fs").stdout.splitlines()[-1].strip().startswith("refused with EINVAL (CLONE_FS|CLONE_NEWNS)")
     assert flags("vm|thread|sighand").stdout.splitlines()[-1].strip().startswith("accepted")
 
 

@@ -30,7 +30,10 @@ CASES = {
     "domain of the machine": (replace(TRUE, domainname="x"), "would rename this machine's domain"),
     "host's own mounts": (replace(TRUE, mount_proc="/proc"), "would mount over the host's own tree"),
     "map without user namespace": (replace(TRUE, uid_mappings=(IDMapping(0, 0),)), "has no map to write"),
-    "offsets without time namespace": (replace(TRUE, time_offsets=(("boottime", TimeOffset(1)),)), "no clock of its own"),
+    "offsets without time namespace": (
+        replace(TRUE, time_offsets=(("boottime", TimeOffset(1)),)),
+        "no clock of its own",
+    ),
     "long hostname": (replace(TRUE, namespaces=frozenset({"uts"}), hostname="x" * 65), "longer than 64 bytes"),
     "range of ids": (
         replace(TRUE, namespaces=frozenset({"user"}), uid_mappings=(IDMapping(0, 0, 2),)),

@@ -40,9 +40,9 @@ def test_a_fault_at_any_step_is_named_and_leaves_nothing(name, held, nothing_lef
     for index, step in enumerate(plan.steps):
         if not fails(plan, index):
             continue
+        fault = (index, errno.EDQUOT)
         with pytest.raises(LaunchError) as caught:
-            child = launch(plan, hold=0 if held else None, inject=(index, errno.EDQUOT))
-            child.resume()
+            launch(plan, hold=0, inject=fault).resume() if held else launch(plan, inject=fault)
         assert (caught.value.index, caught.value.step, caught.value.errno) == (index, step.label, errno.EDQUOT)
         assert caught.value.path == step.path
         assert step.label in str(caught.value)
@@ -94,6 +94,7 @@ def test_refused_birth_leaves_nothing(nothing_left):
 def test_error_without_descriptors_left_is_a_launch_error(nothing_left):
     import resource
 
+    answers: list[int | None] = []
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     count = len(os.listdir("/proc/self/fd"))
     try:
@@ -103,10 +104,10 @@ def test_error_without_descriptors_left_is_a_launch_error(nothing_left):
                 with launch(Spec(args=("/bin/true",), stdio=Stdio.PIPE, pdeathsig=9)) as child:
                     child.wait()
             except LaunchError as error:
-                assert error.errno == errno.EMFILE
+                answers.append(error.errno)
             else:
                 break
-        else:
-            pytest.fail("no launch succeeded with 12 spare descriptors")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert 0 < len(answers) < 12, "a launch needs some descriptors, and not many"
+    assert set(answers) == {errno.EMFILE}

@@ -120,7 +120,7 @@ def test_a_held_child_knows_its_terminal_only_after_the_step_that_gives_it(nothi
 def test_plan_must_be_made_for_holding(nothing_left):
     with pytest.raises(ValueError, match="compile_spec"):
         launch(compile_spec(TRUE), hold=0)
-    with pytest.raises(ValueError, match="no step 'nonsense'; it has .*execve"):
+    with pytest.raises(ValueError, match=r"no step 'nonsense'; it has .*execve"):
         launch(TRUE, hold="nonsense")
     with pytest.raises(ValueError, match="no step 99"):
         launch(TRUE, hold=99)

@@ -53,6 +53,7 @@ def test_program_is_searched_along_the_childs_own_path(via, nothing_left, tmp_pa
     assert output(spec) == "hello\n"
 
 
+STRACING = ("strace", "-f", "-qq", "-e", "trace=clone,clone3,fork,vfork,unshare", "-e", "signal=none")
 STRACE = """
 import sys
 from spawner import *
@@ -65,8 +66,7 @@ with launch(spec) as child:
 def traced(via: str, *namespaces: str) -> tuple[str, list[str]]:
     """What launch() said it would call, and what strace saw the kernel asked."""
     done = subprocess.run(
-        ["strace", "-f", "-qq", "-e", "trace=clone,clone3,fork,vfork,unshare", "-e", "signal=none"]
-        + [sys.executable, "-c", STRACE, via, *namespaces],
+        [*STRACING, sys.executable, "-c", STRACE, via, *namespaces],
         capture_output=True,
         text=True,
         check=True,

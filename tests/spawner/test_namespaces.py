@@ -63,7 +63,7 @@ def test_host_and_domain_name_are_set_inside_only(via, nothing_left):
 
 @pytest.mark.parametrize("via", PLANNING)
 def test_child_of_a_new_pid_namespace_is_pid_1_and_sees_itself_alone(via, nothing_left):
-    spec = shell('echo $$; set -- /proc/[0-9]*; echo $#', via=via)
+    spec = shell("echo $$; set -- /proc/[0-9]*; echo $#", via=via)
     spec = replace(spec, namespaces=frozenset({"pid", "mount"}), mount_proc="/proc")
     pid, processes = output(spec).split()
     assert pid == "1"

@@ -97,9 +97,7 @@ def test_the_id_of_another_is_refused_and_the_rule_told(uid: int, gid: int, step
     "mappings", [(IDMapping(0, 0, 2),), (IDMapping(0, 0), IDMapping(1, 1)), (IDMapping(0, 100000, 65536),)], ids=str
 )
 @pytest.mark.parametrize("name", ["uid_mappings", "gid_mappings"])
-def test_a_map_of_several_ids_is_one_problem_before_anything_runs(
-    name: str, mappings: tuple[IDMapping, ...]
-) -> None:
+def test_a_map_of_several_ids_is_one_problem_before_anything_runs(name: str, mappings: tuple[IDMapping, ...]) -> None:
     with pytest.raises(SpecError) as caught:
         compile_spec(replace(MAPPED, **{name: mappings}))
     (problem,) = caught.value.problems

@@ -159,9 +159,7 @@ def filtered(*names: str, action: int) -> Callable[[], None]:
 @pytest.mark.needs_root
 @pytest.mark.parametrize("name", ["sethostname", "setdomainname", "close_range"])
 @pytest.mark.parametrize("via", PLANNING)
-def test_a_child_that_a_filter_kills_in_set_up_is_no_success_and_the_step_is_named(
-    via: Mechanism, name: str
-) -> None:
+def test_a_child_that_a_filter_kills_in_set_up_is_no_success_and_the_step_is_named(via: Mechanism, name: str) -> None:
     plan = compile_spec(replace(NAMED, via=via))
     wanted = [step.label for step in plan.steps if step.syscall == name]
 

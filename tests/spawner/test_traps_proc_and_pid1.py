@@ -252,9 +252,7 @@ def test_a_new_proc_of_a_pid_namespace_that_is_not_ours_is_refused_with_what_to_
 
 
 @pytest.mark.parametrize("via", PLANNING)
-def test_proc_goes_where_it_is_asked_to_and_nowhere_else(
-    via: Mechanism, tmp_path: Path, nothing_left: Census
-) -> None:
+def test_proc_goes_where_it_is_asked_to_and_nowhere_else(via: Mechanism, tmp_path: Path, nothing_left: Census) -> None:
     spec = shell(f"ls {tmp_path}/1/status", namespaces=frozenset({"mount", "pid"}), mount_proc=str(tmp_path), via=via)
     assert output(spec).strip() == f"{tmp_path}/1/status"
     assert list(tmp_path.iterdir()) == []

@@ -55,9 +55,7 @@ def test_the_program_is_inside_and_so_are_its_children(via: Mechanism, nothing_l
 @pytest.mark.parametrize("clock", ["monotonic", "boottime"])
 @pytest.mark.parametrize("seconds", [-(10**9), 2**62, -(2**62)])
 @pytest.mark.parametrize("via", PLANNING)
-def test_an_offset_out_of_range_is_told_as_that(
-    via: Mechanism, seconds: int, clock: str, nothing_left: Census
-) -> None:
+def test_an_offset_out_of_range_is_told_as_that(via: Mechanism, seconds: int, clock: str, nothing_left: Census) -> None:
     with pytest.raises(LaunchError) as caught:
         launch(shell("true", namespaces=TIME, time_offsets=((clock, TimeOffset(seconds)),), via=via))
     assert (caught.value.step, caught.value.errno) == ("write timens_offsets", errno.ERANGE)

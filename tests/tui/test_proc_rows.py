@@ -116,9 +116,7 @@ def test_a_process_that_one_snapshot_missed_is_neither_born_nor_gone():
 
 
 def test_a_pid_in_use_again_has_one_row_the_living_ones():
-    rows = Rows(
-        history(snapshot(record(5, comm="old")), snapshot(record(5, comm="new", start_time=50), at=1))
-    )
+    rows = Rows(history(snapshot(record(5, comm="old")), snapshot(record(5, comm="new", start_time=50), at=1)))
     assert drawn(rows) == ["init", "└─ new"]
     assert rows[1].born
     assert rows.is_gone((5, 5))
