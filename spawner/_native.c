@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -36,9 +37,14 @@ struct stack {
     size_t size;
 };
 
+/* One stack is kept for the next launch: mapping it anew would cost three system calls and the page faults. */
+static _Atomic(char *) spare;
+static size_t spare_size;
+
 static void release_stack(struct stack *stack)
 {
-    if (stack->base != NULL)
+    char *none = NULL;
+    if (stack->base != NULL && (stack->size != spare_size || !atomic_compare_exchange_strong(&spare, &none, stack->base)))
         munmap(stack->base, stack->size);
     stack->base = NULL;
 }
@@ -47,13 +53,18 @@ static int map_stack(struct stack *stack, size_t usable)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     stack->size = ((usable + page - 1) / page + 1) * page;
+    if (spare_size == 0)
+        spare_size = stack->size; /* under the GIL; every launch asks for the same */
+    if (stack->size == spare_size && (stack->base = atomic_exchange(&spare, NULL)) != NULL)
+        return 0;
     void *base = mmap(NULL, stack->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (base == MAP_FAILED)
         return -errno;
     stack->base = base;
     if (mprotect(base, page, PROT_NONE) < 0) {
         int error = errno;
-        release_stack(stack);
+        munmap(base, stack->size);
+        stack->base = NULL;
         return -error;
     }
     return 0;

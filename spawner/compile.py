@@ -10,7 +10,7 @@ from spawner import mechanism as ways
 from spawner.check import malformed, problems_of, warnings_of
 from spawner.errors import SpecError
 from spawner.flags import format_mask
-from spawner.kernel import Facts, facts
+from spawner.kernel import Facts, clone3_errno, facts
 from spawner.namespaces import names_of
 from spawner.plan import Bearing, Plan
 from spawner.program import candidates, vectors
@@ -28,7 +28,10 @@ def compile_spec(spec: Spec, *, hold: bool = False, given: Facts | None = None) 
     if spec.env is None:
         # A variable without a name, which an environment may hold, is nothing that setenv(3) could say.
         spec = replace(spec, env=tuple((name, value) for name, value in os.environ.items() if name))
-    return _compile(spec, hold, facts(_findable(spec)) if given is None else given)
+    if given is None:
+        cleared = spec.via in (Mechanism.AUTO, Mechanism.CLONE3) and clone3_errno() == 0  # CLONE_CLEAR_SIGHAND
+        given = facts(_findable(spec), handlers=not cleared)
+    return _compile(spec, hold, given)
 
 
 def _findable(spec: Spec) -> tuple[str, ...]:

@@ -137,6 +137,29 @@ def _lower_step(
     return STEP.pack(*values, number, *kinds, int(step.bearing), *tolerated)
 
 
+# Mappings between launches, by size: a new one costs as much as the rest of a launch's work in Python.
+_spare: dict[int, list[mmap.mmap]] = {}
+_SPARE_MOST = 4
+
+os.register_at_fork(after_in_child=_spare.clear)  # shared with the parent, whose next launch would use them
+
+
+def _take(size: int) -> mmap.mmap:
+    size += -size % mmap.PAGESIZE
+    try:
+        return _spare[size].pop()  # atomic, as is append
+    except (KeyError, IndexError):
+        return mmap.mmap(-1, size)
+
+
+def _give_back(shared: mmap.mmap) -> None:
+    kept = _spare.setdefault(len(shared), [])
+    if len(kept) < _SPARE_MOST:
+        kept.append(shared)
+    else:
+        shared.close()
+
+
 class Image:
     """The mapping of one launch, shared with the child; read back what the child wrote."""
 
@@ -151,8 +174,8 @@ class Image:
         inject: tuple[int, int] | None = None,
     ) -> None:
         self.layout = layout
-        self.map: mmap.mmap | bytes = (shared := mmap.mmap(-1, len(layout.template)))
-        shared[:] = layout.template
+        self.map: mmap.mmap | bytes = (shared := _take(len(layout.template)))
+        shared[: len(layout.template)] = layout.template
         inject_at, inject_errno = inject or (NEVER, 0)
         struct.pack_into("=iiIIi", shared, 8, sync_fd, parent_pidfd, hold_at, inject_at, inject_errno)
         for name, places in layout.slots.items():
@@ -186,7 +209,7 @@ class Image:
         return self.map[offset : offset + length]
 
     def freeze(self) -> None:
-        """Unmap and keep a copy; only when the child can no longer run on it."""
+        """Give the mapping back and keep a copy; only when the child can no longer run on it."""
         if isinstance(self.map, mmap.mmap):
-            shared, self.map = self.map, bytes(self.map)
-            shared.close()
+            shared, self.map = self.map, self.map[: len(self.layout.template)]
+            _give_back(shared)

@@ -150,8 +150,8 @@ def test_all_eight_at_once(via, nothing_left):
 
 
 def test_namespace_flags_may_be_given_among_the_clone_flags(nothing_left):
-    by_name = Spec(args=("/bin/true",), namespaces=frozenset({"uts"}))
-    by_flag = Spec(args=("/bin/true",), clone_flags=0x04000000)
+    by_name = Spec(args=("/bin/sleep", "60"), namespaces=frozenset({"uts"}))
+    by_flag = Spec(args=("/bin/sleep", "60"), clone_flags=0x04000000)
     with launch(by_name) as first, launch(by_flag) as second:
         assert first.plan.asked == second.plan.asked == {"uts"}
         assert len({first.namespaces["uts"], second.namespaces["uts"], link("uts")}) == 3

@@ -13,13 +13,14 @@ from leftovers import Census
 from screen import SIZES, lines_of, until
 from textual.pilot import Pilot
 from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets._footer import FooterKey
 
 from nsview.tui.app import NsviewApp
 from nsview.tui.children_bar import ChildrenBar
 from nsview.tui.dialogs import Help, SignalPicker
 from nsview.tui.diff_panel import DiffGrid
 from nsview.tui.keys import KEYS
-from nsview.tui.launch_panel import LaunchPanel, NamespacePicker
+from nsview.tui.launch_panel import LaunchPanel, NamespacePicker, Picker
 from nsview.tui.panes import TITLES, Panes
 from nsview.tui.proc_table import ProcTable
 from nsview.tui.signals import Target, send, start_time_of
@@ -203,6 +204,25 @@ async def test_held_child_waits_is_stepped_and_runs_on(nothing_left: Census) -> 
         await until(lambda: app.launches[1].held is None)
         terminal = app.query_one("#terminal-1", ChildTerminal)
         await until(lambda: terminal.text().strip())
+
+
+async def test_footer_offers_to_step_a_held_child_and_is_still_whole(nothing_left: Census) -> None:
+    async with running((80, 24)) as (app, pilot):
+        await pilot.press("4")
+        app.query_one("#ticks", Picker).select(1)
+        await until(lambda: app.query_one(LaunchPanel).form.hold)
+        await pilot.press("f5")
+        await until(lambda: len(app.launches))
+        for digit in "126":
+            await pilot.press(digit)
+            footer = app.query_one(Footer)
+            await until(lambda footer=footer: "Step" in _words(footer))
+            assert "Run on" in _words(footer)
+            assert footer.max_scroll_x == 0
+
+
+def _words(footer: Footer) -> str:
+    return " ".join(key.description for key in footer.query(FooterKey))
 
 
 async def test_signal_picker_names_the_process_and_sends_through_the_pidfd(nothing_left: Census) -> None:
