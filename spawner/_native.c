@@ -336,6 +336,28 @@ static PyObject *dispositions(PyObject *self, PyObject *args)
     return Py_BuildValue("KK", (unsigned long long)caught, (unsigned long long)ignored);
 }
 
+PyDoc_STRVAR(environment_doc,
+"environment() -> bytes\n\nThe environment of this process as execve(2) would pass it on: NAME=VALUE, each with a NUL behind it.");
+
+static PyObject *environment(PyObject *self, PyObject *args)
+{
+    (void)self;
+    (void)args;
+    size_t size = 0;
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
+        size += strlen(*entry) + 1;
+    PyObject *answer = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (answer == NULL)
+        return NULL;
+    char *place = PyBytes_AsString(answer);
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+        size_t length = strlen(*entry) + 1;
+        memcpy(place, *entry, length);
+        place += length;
+    }
+    return answer;
+}
+
 PyDoc_STRVAR(probe_clone3_doc,
 "probe_clone3() -> int\n\nThe errno of clone3(NULL, 0): EINVAL where it exists, ENOSYS or EPERM where a kernel or filter lacks it.");
 
@@ -367,6 +389,7 @@ static PyMethodDef METHODS[] = {
     {"posix_spawn", native_posix_spawn, METH_VARARGS, posix_spawn_doc},
     {"waitid", native_waitid, METH_VARARGS, waitid_doc},
     {"dispositions", dispositions, METH_NOARGS, dispositions_doc},
+    {"environment", environment, METH_NOARGS, environment_doc},
     {"probe_clone3", probe_clone3, METH_NOARGS, probe_clone3_doc},
     {NULL, NULL, 0, NULL},
 };

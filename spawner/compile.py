@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from functools import lru_cache
 
+from spawner import _native
 from spawner import mechanism as ways
 from spawner.check import malformed, problems_of, warnings_of
 from spawner.errors import SpecError
@@ -26,12 +27,18 @@ def compile_spec(spec: Spec, *, hold: bool = False, given: Facts | None = None) 
     ``given``: the facts about the caller, probed if left out. Raises SpecError with every problem found.
     """
     if spec.env is None:
-        # A variable without a name, which an environment may hold, is nothing that setenv(3) could say.
-        spec = replace(spec, env=tuple((name, value) for name, value in os.environ.items() if name))
+        spec = _settled(spec, _native.environment())
     if given is None:
         cleared = spec.via in (Mechanism.AUTO, Mechanism.CLONE3) and clone3_errno() == 0  # CLONE_CLEAR_SIGHAND
         given = facts(_findable(spec), handlers=not cleared)
     return _compile(spec, hold, given)
+
+
+@lru_cache(maxsize=64)
+def _settled(spec: Spec, environment: bytes) -> Spec:
+    """The Spec with this environment. An entry without a name, which it may hold, is nothing setenv(3) could say."""
+    pairs = (entry.partition("=") for entry in os.fsdecode(environment).split("\0"))
+    return replace(spec, env=tuple((name, value) for name, _, value in pairs if name))
 
 
 def _findable(spec: Spec) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ KEYS: tuple[Key, ...] = (
         first=True,
     ),
     Key("s", "step", "launch.step", "Step", "let a held child do one step", footer=True),
-    Key("r", "resume", "launch.resume", "Run on", "let a held child go on to the program", footer=True),
+    Key("r", "resume", "launch.resume", "Run", "let a held child go on to the program", footer=True),
     Key("k,f9", "signal", "process.signal", "Signal", "send a signal", footer=True, display="k"),
     Key("left_square_bracket", "child(-1)", "child.previous", "Previous", "the launch before", display="["),
     Key("right_square_bracket", "child(1)", "child.next", "Next", "the launch after", display="]"),
