@@ -39,13 +39,12 @@ async def until(pilot: Ui, condition: Callable[[], object]) -> None:
     while not condition():
         if monotonic() > end:
             raise TimeoutError("the scene did not come about")
-        await pilot.pause(0.02)
+        await asyncio.sleep(0.02)
 
 
-async def seconds(pilot: Ui, number: float) -> None:
+async def seconds(number: float) -> None:
     """Let real time pass, so that rates and differences have something to show."""
-    end = monotonic() + number
-    await until(pilot, lambda: monotonic() > end)
+    await asyncio.sleep(number)
 
 
 def terminal(app: NsviewApp) -> ChildTerminal:
@@ -77,7 +76,7 @@ async def tree(app: NsviewApp, pilot: Ui) -> None:
     """Processes, a container among them."""
     await launch(app, pilot, "container", "sh", "sleep 1000 & sleep 2000 &")
     await pilot.press("escape", "escape")
-    await seconds(pilot, 4)
+    await seconds(4)
 
 
 async def diff(app: NsviewApp, pilot: Ui) -> None:
@@ -85,14 +84,14 @@ async def diff(app: NsviewApp, pilot: Ui) -> None:
     await launch(app, pilot, "only-uts", "sh", "hostname demo; hostname")
     await pilot.press("escape", "escape", "2")
     await until(pilot, lambda: any("demo" in str(row.child) for row in app.query_one("#diff")._rows))  # type: ignore[attr-defined]
-    await seconds(pilot, 2)
+    await seconds(2)
 
 
 async def picking(app: NsviewApp, pilot: Ui) -> None:
     """The launch panel with a container filled in."""
     app.use_preset("container")
     await until(pilot, lambda: app.query_one("#preset", Select).value == "container")
-    await seconds(pilot, 1)
+    await seconds(1)
 
 
 async def refused(app: NsviewApp, pilot: Ui) -> None:
@@ -102,46 +101,46 @@ async def refused(app: NsviewApp, pilot: Ui) -> None:
     panel.query_one("#flags-sharing").select(0x200)  # type: ignore[attr-defined]
     panel.query_one("#group-sharing").collapsed = False  # type: ignore[attr-defined]
     await until(pilot, lambda: panel.outlook.problems)
-    await seconds(pilot, 1)
+    await seconds(1)
 
 
 async def shell(app: NsviewApp, pilot: Ui) -> None:
     """A container's shell in its terminal."""
     await launch(app, pilot, "container", "sh", "id -u; hostname", "ps ax", "readlink /proc/self/ns/*")
-    await seconds(pilot, 3)
+    await seconds(3)
 
 
 async def timeline(app: NsviewApp, pilot: Ui) -> None:
     """What a container's launch did."""
     await launch(app, pilot, "container", "sh")
     await pilot.press("escape", "escape", "6")
-    await seconds(pilot, 2)
+    await seconds(2)
 
 
 async def held(app: NsviewApp, pilot: Ui) -> None:
     """A child held before its program starts."""
     await launch(app, pilot, "hold", "sh")
-    await seconds(pilot, 2)
+    await seconds(2)
 
 
 async def signal(app: NsviewApp, pilot: Ui) -> None:
     """The signal picker."""
     await launch(app, pilot, "plain", "sleep 1000")
     await pilot.press("escape", "escape", "k")
-    await seconds(pilot, 1)
+    await seconds(1)
 
 
 async def help_(app: NsviewApp, pilot: Ui) -> None:
     """Help on the launch panel."""
     await pilot.press("4", "question_mark")
-    await seconds(pilot, 1)
+    await seconds(1)
 
 
 async def full_screen(app: NsviewApp, pilot: Ui) -> None:
     """A program that draws its own screen."""
     program = shutil.which("htop") or shutil.which("top") or "sh"
     await launch(app, pilot, "container", os.path.basename(program))
-    await seconds(pilot, 3)
+    await seconds(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +196,7 @@ async def take(shot: Shot) -> None:
 
 def main(names: list[str]) -> None:
     """Make the pictures whose names begin with one of these; all, if none is given."""
+    Path("/proc/self/comm").write_text("nsview")  # as the program itself does
     for shot in SHOTS:
         if not names or shot.name.startswith(tuple(names)):
             asyncio.run(take(shot))

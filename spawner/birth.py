@@ -17,7 +17,7 @@ from spawner import _native, procfs
 from spawner.causes import explain
 from spawner.errors import LaunchError
 from spawner.image import NEVER, Image, lay_out
-from spawner.namespaces import BY_NAME, KINDS
+from spawner.namespaces import BY_NAME, BY_PROC, KINDS
 from spawner.plan import Plan
 from spawner.spec import Mechanism
 from spawner.stdio import Streams, above_stdio
@@ -282,19 +282,18 @@ class Birth:
         if not self.plan.asked:
             return
         found = self.namespaces()
+        ours = procfs.namespaces("thread-self", [BY_NAME[name].proc for name in self.plan.asked])
         for name in self.plan.asked:
-            kind = BY_NAME[name]
-            inside = found[name]
-            outside = procfs.namespace("thread-self", kind.proc)
-            if inside is None or outside is None:
+            inside, proc = found[name], BY_NAME[name].proc
+            if inside is None or ours[proc] is None:
                 continue
-            if inside == outside:
+            if inside == ours[proc]:
                 raise LaunchError(
-                    f"read back ns/{kind.proc}",
+                    f"read back ns/{proc}",
                     cause=f"the child is still in our {name} namespace, though the kernel reported no error",
                 )
             if name == "time":
-                entered = procfs.namespace(procfs.number(self.pidfd), "time")
+                entered = procfs.namespaces(procfs.number(self.pidfd), ["time"])["time"]
                 if entered is not None and entered != inside:
                     raise LaunchError(
                         "read back ns/time",
@@ -302,16 +301,16 @@ class Birth:
                     )
 
     def namespaces(self) -> dict[str, int | None]:
-        """The child's namespaces by OCI name, as it read them itself just before execve; None: unknown."""
-        found: dict[str, int | None] = dict.fromkeys(BY_NAME)
+        """The child's namespaces by OCI name; None: unknown.
+
+        As it read them itself just before execve. Where no plan ran (posix_spawn), as they are now.
+        """
         if self.image is None:
-            return found
-        links = {step.path: index for index, step in enumerate(self.plan.steps) if step.syscall == "readlinkat"}
-        for kind in KINDS:
-            link = "time_for_children" if kind.name == "time" else kind.proc
-            index = links.get(f"/proc/self/ns/{link}")
-            if index is not None:
-                found[kind.name] = procfs.parse_link(self.image.out(index).decode("ascii", "replace"))
+            seen = procfs.namespaces(procfs.number(self.pidfd) if self.pidfd >= 0 else 0, BY_PROC)
+            return {kind.name: seen[kind.proc] for kind in KINDS}
+        found: dict[str, int | None] = dict.fromkeys(BY_NAME)
+        for name, index in self.plan.read_back:
+            found[name] = procfs.parse_link(self.image.out(index).decode("ascii", "replace"))
         return found
 
     # ---- errors ----

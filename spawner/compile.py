@@ -85,5 +85,6 @@ def _compile(spec: Spec, hold: bool, given: Facts) -> Plan:
         envp=envp,
         new_session=spec.new_session or spec.stdio is Stdio.PTY,
         program=draft.paths,
+        read_back=tuple(draft.read_back),
         second_fork=next((i for i, step in enumerate(draft.steps) if step.bearing & Bearing.FORKS), None),
     )

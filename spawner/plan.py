@@ -148,6 +148,8 @@ class Plan:
     envp: tuple[bytes, ...] = ()
     new_session: bool = False
     program: tuple[str, ...] = ()
+    read_back: tuple[tuple[str, int], ...] = ()
+    """Which step reads which of the child's namespaces (OCI name, index)."""
     second_fork: int | None = None
     """Index of the step in which the child forks once more and goes on as its own sibling."""
 

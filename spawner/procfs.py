@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 PF_FORKNOEXEC = 0x00000040
 
@@ -39,10 +40,21 @@ def flags_and_start(pidfd: int) -> tuple[int, int] | None:
     return int(fields[6]), int(fields[19])
 
 
-def namespace(pid: int | str, link: str) -> int | None:
-    """The inode of a /proc/PID/ns link."""
+def namespaces(process: int | str, links: Iterable[str]) -> dict[str, int | None]:
+    """The inodes of links in /proc/PID/ns; ``process`` may also be ``thread-self``."""
     try:
-        return parse_link(os.readlink(f"/proc/{pid}/ns/{link}"))
+        directory = os.open(f"/proc/{process}/ns", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except _VANISHED:
+        return dict.fromkeys(links)
+    try:
+        return {link: _inode(directory, link) for link in links}
+    finally:
+        os.close(directory)
+
+
+def _inode(directory: int, link: str) -> int | None:
+    try:
+        return parse_link(os.readlink(link, dir_fd=directory))
     except _VANISHED:
         return None
 

@@ -58,6 +58,7 @@ class Draft:
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ns_directory: Result | None = None
+    read_back: list[tuple[str, int]] = field(default_factory=list)
 
     def add(
         self,
@@ -237,7 +238,7 @@ def _read_back(draft: Draft) -> None:
     assert draft.ns_directory is not None
     for kind in KINDS:
         link = "time_for_children" if kind.name == "time" else kind.proc
-        draft.add(
+        read = draft.add(
             f"read ns/{link}",
             "readlinkat",
             draft.ns_directory,
@@ -248,6 +249,7 @@ def _read_back(draft: Draft) -> None:
             path=f"/proc/self/ns/{link}",
             bearing=Bearing.TOLERATE_ALL,
         )
+        draft.read_back.append((kind.name, read.step))
 
 
 def _stdio(draft: Draft) -> None:

@@ -63,7 +63,7 @@ KEYS: tuple[Key, ...] = (
         "Close",
         "kill the launched program if it lives, close its terminal",
     ),
-    Key("z,f11", "zoom", "pane.zoom", "Zoom", "the pane alone, or all of them again", footer=True, display="z"),
+    Key("z,f11", "zoom", "pane.zoom", "Zoom", "the pane alone, or all of them again", display="z"),
     Key("p", "pause", "screen.pause", "Pause", "let the picture stand still, or live again"),
     Key("question_mark,f1", "help", "screen.help", "Help", "help on the pane", footer=True, display="?"),
     Key(

@@ -161,3 +161,11 @@ def test_plan_reads_like_strace():
     assert lines[0].strip().startswith("clone3({flags=CLONE_VM|")
     assert any(line.endswith('sethostname("de\\"mo\\n", 6)') for line in lines)
     assert lines[-1].endswith('execve("/bin/true", ["/bin/true"], [1 variables])')
+
+
+def test_namespaces_of_a_posix_spawn_child_are_read_while_it_lives(nothing_left):
+    with launch(replace(TRUE, args=("/bin/sleep", "60"), via=Mechanism.POSIX_SPAWN)) as child:
+        assert child.namespaces["uts"] == os.stat("/proc/self/ns/uts").st_ino
+        child.signal(9)
+        child.wait()
+        assert set(child.namespaces.values()) == {None}
