@@ -2,7 +2,9 @@
 
     python screenshots/make.py [NAME…]
 
-Writes NAME.svg, and NAME.png where rsvg-convert is installed, beside this file. Needs root for namespaces.
+Writes NAME.svg, and NAME.png where rsvg-convert is installed, beside this file. Needs root for namespaces: it runs
+itself in pid, mount, cgroup and uts namespaces of its own, so that the pictures show the processes that it starts
+there and nobody else's.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from nsview.tui.app import NsviewApp
 from nsview.tui.launch_panel import LaunchPanel
 from nsview.tui.proc_table import ProcTable
 from nsview.tui.terminal import ChildTerminal
+from spawner import Spec
+from spawner import launch as launch_program
 
 HERE = Path(__file__).parent
 NARROW, MID, WIDE = (80, 24), (120, 40), (200, 60)
@@ -194,13 +198,42 @@ async def take(shot: Shot) -> None:
     print(path.name)
 
 
-def main(names: list[str]) -> None:
+INSIDE = "NSVIEW_SCREENSHOTS_INSIDE"
+
+COMPANY = """
+unshare -uni sh -c 'sleep 9001 & wait' &
+unshare -mpf --mount-proc sh -c 'tail -f /dev/null & wait' &
+(while :; do sleep 2; done) &
+"$@"
+"""
+"""What process 1 of the new pid namespace starts: some life for the tree of processes, then the pictures."""
+
+
+def main(names: list[str]) -> int:
     """Make the pictures whose names begin with one of these; all, if none is given."""
+    if INSIDE not in os.environ:
+        return _apart(names)
     Path("/proc/self/comm").write_text("nsview")  # as the program itself does
     for shot in SHOTS:
         if not names or shot.name.startswith(tuple(names)):
             asyncio.run(take(shot))
+    return 0
+
+
+def _apart(names: list[str]) -> int:
+    spec = Spec(
+        args=("sh", "-c", COMPANY, "sh", sys.executable, __file__, *names),
+        env=(*os.environ.items(), (INSIDE, "1")),
+        namespaces=frozenset({"pid", "mount", "cgroup", "uts"}),
+        hostname="host1",
+        mount_proc="/proc",
+        pdeathsig=9,
+    )
+    with launch_program(spec) as child:
+        ended = child.wait()
+    assert ended is not None
+    return ended.status if ended.status is not None else 1
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

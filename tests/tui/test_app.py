@@ -150,7 +150,7 @@ async def test_launch_shows_terminal_timeline_row_and_difference(size: tuple[int
         grid = app.query_one(DiffGrid)
         machine = os.uname().nodename
         await until(lambda: any("host name" in line and machine in line and "demo" in line for line in lines_of(grid)))
-        await pilot.press("6")
+        await pilot.press("6", "end")
         await until(lambda: any("execve" in line for line in lines_of(app.query_one(Waterfall))))
 
 
