@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 PF_FORKNOEXEC = 0x00000040
 
+_LINK = re.compile(r"\w+:\[(\d+)\]")
 _VANISHED = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
@@ -61,5 +62,5 @@ def _inode(directory: int, link: str) -> int | None:
 
 def parse_link(text: str) -> int | None:
     """The inode in a namespace link such as ``uts:[4026531838]``; None for anything else."""
-    match = re.fullmatch(r"\w+:\[(\d+)\]", text)
+    match = _LINK.fullmatch(text)
     return int(match[1]) if match else None
