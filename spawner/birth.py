@@ -183,10 +183,18 @@ class Birth:
                 self.pid, self.pidfd, start, end, self._stack = made[0]
                 self.span = (start, end, self.pid)
         if self.pidfd < 0:
-            number, self.pidfd = -self.pidfd, -1
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, WALL)
-            raise self._error("pidfd_open", None, number)
+            raise self.unwatchable(-self.pidfd)
+
+    def unwatchable(self, number: int) -> LaunchError:
+        """The error where there is a child and no pidfd of it. It is ended, unless its pid is nobody's by now."""
+        self.pidfd = -1
+        if number != errno.ESRCH:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, WALL)
+        elif self.image is not None and self.image.failed is not None:
+            return self._failure_at(self.image.failed)
+        return self._error("pidfd_open", None, number)
 
     # ---- what became of it ----
 
@@ -241,11 +249,14 @@ class Birth:
         final = self.image.record(self._second_fork)[2]
         if final <= 0:
             return False
-        pidfd = os.pidfd_open(final)  # CLONE_PARENT made it our child: unreaped, so the number is its own
         with suppress(ChildProcessError):  # reaped already: SIGCHLD is ignored
             _native.waitid(self.pidfd, os.WEXITED | WALL)
         os.close(self.pidfd)
-        self.pid, self.pidfd, self._second_fork = final, pidfd, None
+        self.pid, self.pidfd, self._second_fork = final, -1, None
+        try:
+            self.pidfd = os.pidfd_open(final)  # CLONE_PARENT made it our child: unreaped, so the number is its own
+        except OSError as error:
+            raise self.unwatchable(error.errno or 0) from None
         return True
 
     def _judge(self) -> None:
@@ -379,9 +390,10 @@ class Birth:
         assert self._second_fork is not None
         final = self.image.record(self._second_fork)[2]
         if final > 0:
-            pidfd = os.pidfd_open(final)
-            end_child(pidfd)
-            os.close(pidfd)
+            with suppress(ProcessLookupError):  # it has ended, and SIGCHLD is ignored
+                pidfd = os.pidfd_open(final)
+                end_child(pidfd)
+                os.close(pidfd)
 
 
 def end_child(pidfd: int) -> None:

@@ -96,6 +96,13 @@ CAUSES: tuple[Cause, ...] = (
     Cause(("prepare",), errno.ENFILE, "the machine's limit of open files is reached", "raise fs.file-max"),
     Cause(("prepare",), errno.ENOSPC, "no pseudo-terminal is left", "raise kernel.pty.max"),
     Cause(
+        ("pidfd_open",),
+        errno.ESRCH,
+        "the child had ended and somebody else had reaped it before it could be watched: SIGCHLD is ignored, or "
+        "another part of this process waits for any child",
+        "give SIGCHLD its default action, or use clone3 or clone, which bring the pidfd with them",
+    ),
+    Cause(
         ("write setgroups",),
         errno.EPERM,
         "setgroups cannot be allowed by an unprivileged map, nor changed once the gid map is written",

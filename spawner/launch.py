@@ -120,6 +120,10 @@ def _posix_spawn(birth: Birth) -> None:
     birth.pid, birth.pidfd, start, end = made
     birth.span = (start, end, birth.pid)
     birth.streams.close_child_ends()
+    if birth.pidfd < 0:
+        error = birth.unwatchable(-birth.pidfd)
+        birth.discard()
+        raise error
 
 
 def _inheritable() -> list[int]:
