@@ -188,7 +188,9 @@ class Birth:
     def unwatchable(self, number: int) -> LaunchError:
         """The error where there is a child and no pidfd of it. It is ended, unless its pid is nobody's by now."""
         self.pidfd = -1
-        if number != errno.ESRCH:
+        if self._second_fork is not None and number != errno.ESRCH:
+            self._end_both()
+        elif number != errno.ESRCH:
             with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, WALL)
@@ -375,9 +377,10 @@ class Birth:
     def discard(self) -> None:
         """Kill, reap and close everything. Does nothing the second time."""
         if self.pidfd >= 0:
-            end_child(self.pidfd)
-            if self._second_fork is not None and self.image is not None:
-                self._end_second()
+            if self._second_fork is not None:
+                self._end_both()
+            else:
+                end_child(self.pidfd)
             os.close(self.pidfd)
             self.pidfd = -1
         self._release()
@@ -385,15 +388,32 @@ class Birth:
             self.image.freeze()
         self.streams.close()
 
-    def _end_second(self) -> None:
+    def _end_both(self) -> None:
+        """End a child that may be forking for the second time, and what it has forked.
+
+        Killed as it forks it could leave one whose pid nobody was told. So it gives up at its next step instead,
+        as does the other: they are to wait there for our word, on a socket that is shut down.
+        """
         assert self.image is not None
+        assert self._sync is not None
         assert self._second_fork is not None
+        self.image.hold_at_once()
+        self._sync.shutdown(socket.SHUT_RDWR)
+        self._sync.close()
+        self._sync = None
+        with suppress(ProcessLookupError, ChildProcessError):  # it has ended, and SIGCHLD is ignored
+            os.kill(self.pid, signal.SIGCONT)
+            os.waitpid(self.pid, WALL)
         final = self.image.record(self._second_fork)[2]
+        self._second_fork = None
         if final > 0:
-            with suppress(ProcessLookupError):  # it has ended, and SIGCHLD is ignored
-                pidfd = os.pidfd_open(final)
-                end_child(pidfd)
-                os.close(pidfd)
+            with suppress(ProcessLookupError, ChildProcessError):
+                pidfd = os.pidfd_open(final)  # there is room: the socket is closed
+                try:
+                    _native.waitid(pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT | WALL)  # whether it is ours
+                    end_child(pidfd)
+                finally:
+                    os.close(pidfd)
 
 
 def end_child(pidfd: int) -> None:

@@ -23,6 +23,7 @@ if (HEADER.size, RECORD.size, STEP.size) != (_native.HEADER_SIZE, _native.RECORD
 _VALUE, _OFFSET, _RESULT = 0, 1, 2
 _FAILED = struct.Struct("=i")
 _FAILED_AT = 32
+_HOLD_AT = 16
 _CURRENT_AT = 28
 _BORN_AT = 40
 
@@ -207,6 +208,11 @@ class Image:
         offset, size = self.layout.outs[index]
         length = min(max(self.record(index)[2], 0), size)
         return self.map[offset : offset + length]
+
+    def hold_at_once(self) -> None:
+        """Let the child wait before its next step, whichever it is."""
+        if isinstance(self.map, mmap.mmap):
+            struct.pack_into("=I", self.map, _HOLD_AT, 0)
 
     def freeze(self) -> None:
         """Give the mapping back and keep a copy; only when the child can no longer run on it."""

@@ -121,9 +121,9 @@ def _posix_spawn(birth: Birth) -> None:
     birth.span = (start, end, birth.pid)
     birth.streams.close_child_ends()
     if birth.pidfd < 0:
-        error = birth.unwatchable(-birth.pidfd)
+        refusal = birth.unwatchable(-birth.pidfd)
         birth.discard()
-        raise error
+        raise refusal
 
 
 def _inheritable() -> list[int]:

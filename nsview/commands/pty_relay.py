@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import select
-import shutil
 import signal
+import sys
 import termios
 import time
 import tty
@@ -16,6 +16,8 @@ from typing import Any
 from spawner import Child, Exit
 
 _CHUNK = 65536
+_LONGEST_POLL = 1 << 30  # poll(2) takes an int of milliseconds
+_VEOF = 6  # the index of the end-of-file character in a terminal's attributes, termios(3)
 
 
 def relay(child: Child, timeout: float | None) -> Exit | None:
@@ -24,7 +26,7 @@ def relay(child: Child, timeout: float | None) -> Exit | None:
     before: Any = signal.signal(signal.SIGWINCH, lambda *_: _follow_size(child))
     _follow_size(child)
     try:
-        return _pump(child, None if timeout is None else time.monotonic() + timeout)
+        return _Relay(child).run(None if timeout is None else time.monotonic() + timeout)
     finally:
         signal.signal(signal.SIGWINCH, before)
         restore()
@@ -40,39 +42,90 @@ def _raw(fd: int) -> Callable[[], None]:
 
 
 def _follow_size(child: Child) -> None:
-    size = shutil.get_terminal_size()
-    child.resize(size.lines, size.columns)
+    """Give the child's terminal the size of ours; without one it keeps what it was born with."""
+    for fd in (1, 0, 2):
+        try:
+            size = os.get_terminal_size(fd)
+        except OSError:  # closed, or no terminal
+            continue
+        child.resize(size.lines, size.columns)
+        return
 
 
-def _pump(child: Child, deadline: float | None) -> Exit | None:
-    pty = child.pty
-    assert pty is not None
-    poller = select.poll()
-    for fd in (0, pty, child.pidfd):
-        poller.register(fd, select.POLLIN)
-    while True:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-        ready = dict(poller.poll(left))
-        if not ready and left == 0:
-            return None
-        if pty in ready and not _copy(pty, 1):
-            poller.unregister(pty)
-        if 0 in ready and not _copy(0, pty):
-            poller.unregister(0)
-            os.write(pty, b"\x04")  # our end of file, as a terminal says it
-        if child.pidfd in ready and pty not in ready:
-            return child.wait()
+class _Relay:
+    """The bytes under way. What is typed waits here while the child's terminal is full: writing to it while the
+    child waits for us to read would stop both for good.
+    """
 
+    def __init__(self, child: Child) -> None:
+        assert child.pty is not None
+        self._child = child
+        self._pty = child.pty
+        self._pty_open = True
+        # A closed descriptor's number may by now be another file's.
+        self._input_open = sys.stdin is not None
+        self._output_open = sys.stdout is not None
+        self._typed = b""
+        self._last = b"\n"
+        os.set_blocking(self._pty, False)
+        if not self._input_open:
+            self._end_input()
 
-def _copy(source: int, target: int) -> bool:
-    """Pass on what there is; False at the end. A pty whose last user has gone says EIO."""
-    try:
-        data = os.read(source, _CHUNK)
-    except OSError as error:
-        if error.errno == errno.EIO:
-            return False
-        raise
-    rest = data
-    while rest:
-        rest = rest[os.write(target, rest) :]
-    return bool(data)
+    def run(self, deadline: float | None) -> Exit | None:
+        """Pass bytes until the child has ended (None: or ``deadline``, a monotonic time, has come)."""
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+            ready = dict(self._poller().poll(None if left is None else min(left, _LONGEST_POLL)))
+            if not ready and left == 0:
+                return None
+            if events := ready.get(self._pty, 0):
+                self._serve_pty(events)
+            elif self._child.pidfd in ready:  # and nothing is left to read
+                return self._child.wait()
+            if 0 in ready and self._input_open:
+                self._read_input()
+
+    def _poller(self) -> select.poll:
+        poller = select.poll()
+        poller.register(self._child.pidfd, select.POLLIN)
+        if self._pty_open:
+            poller.register(self._pty, select.POLLIN | (select.POLLOUT if self._typed else 0))
+        if self._input_open and not self._typed:
+            poller.register(0, select.POLLIN)
+        return poller
+
+    def _serve_pty(self, events: int) -> None:
+        if events & select.POLLOUT:
+            self._typed = self._typed[os.write(self._pty, self._typed) :]
+        if events & ~select.POLLOUT and not self._copy_output():
+            self._pty_open = False
+            self._typed = b""
+
+    def _copy_output(self) -> bool:
+        """Pass on what there is; False at the end. A pty whose last user has gone says EIO."""
+        try:
+            data = os.read(self._pty, _CHUNK)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return False
+            raise
+        rest = data if self._output_open else b""
+        while rest:
+            rest = rest[os.write(1, rest) :]
+        return bool(data)
+
+    def _read_input(self) -> None:
+        data = os.read(0, _CHUNK)
+        if data:
+            self._typed += data
+            self._last = data[-1:]
+        else:
+            self._end_input()
+
+    def _end_input(self) -> None:
+        """Say end of file as a terminal does: by a character, of which the first only ends an unfinished line."""
+        self._input_open = False
+        character = termios.tcgetattr(self._pty)[_VEOF][termios.VEOF]
+        self._typed += character if self._last == b"\n" else character * 2

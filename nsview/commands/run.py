@@ -7,16 +7,20 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from nsview.commands import run_options
-from nsview.commands.run_report import report_of, timeline_lines, write_report
+from nsview.commands.run_report import ReportFile, report_of, timeline_lines
 from spawner import Child, Exit, LaunchError, Plan, SpecError, Stdio, compile_spec, launch
 
 ENGINE_FAILED = 125
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
+_FORWARDED = (signal.SIGINT, signal.SIGTERM)
+# A key such as Ctrl-C reaches the child by itself: it is in the terminal's foreground group, as we are.
+_FROM_KEYS = (signal.SIGINT, signal.SIGQUIT)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -40,21 +44,7 @@ def prepare(argv: Sequence[str]) -> list[str]:
 def run(asked: argparse.Namespace) -> int:
     """Launch what the options ask for and return the exit status."""
     try:
-        plan = compile_spec(run_options.spec_of(asked), hold=asked.step)
-        if asked.dry_run:
-            _print_plan(plan)
-            return 0
-        if asked.report not in (None, "-"):
-            # Before anything runs: a report that cannot be written is bad input.
-            with open(asked.report, "a"):
-                pass
-        child = launch(plan, hold=0 if asked.step else None)
-        with child:
-            if asked.step:
-                _single_step(child)
-            started = child.start_time  # while there is something to read it from
-            ended = _attend(child, asked)
-            _tell(child, started, ended, asked)
+        ended = _run(asked)
     except SpecError as error:
         for problem in error.problems:
             _complain(str(problem))
@@ -62,19 +52,57 @@ def run(asked: argparse.Namespace) -> int:
     except LaunchError as error:
         _complain(str(error))
         return _status_of(error)
+    except BrokenPipeError:  # the reader of our output went away: told by the status alone
+        raise
     except OSError as error:
         _complain(f"{error.filename or 'run'}: {error.strerror}")
+        return ENGINE_FAILED
+    if ended is None:
+        return 0
+    if not ended.executed:
+        _complain("execve: the child was killed before the program began")
         return ENGINE_FAILED
     # Somebody else's child (CLONE_PARENT) on an older kernel: how it ended is not ours to know.
     return ENGINE_FAILED if ended.status is None else ended.status
 
 
+def _run(asked: argparse.Namespace) -> Exit | None:
+    """Do what was asked for; None where that was to run nothing."""
+    forwarding = _Forwarding()
+    # From before there is a child, so that no signal is lost; while stepping they mean us.
+    with forwarding.instead_of_default() if asked.forward_signals and not asked.step else nullcontext():
+        plan = compile_spec(run_options.spec_of(asked), hold=asked.step)
+        if asked.dry_run:
+            _print_plan(plan)
+            return None
+        with (
+            ReportFile(asked.report) as report,
+            launch(plan, hold=0 if asked.step else None) as child,
+        ):
+            if asked.step:
+                _single_step(child)
+            started = child.start_time  # while there is something to read it from
+            forwarding.begin(child)
+            ended = _attend(child, forwarding, asked)
+            if asked.timeline:
+                for line in timeline_lines(child.timeline):
+                    _say(line)
+            report.write(report_of(child, started, ended))
+            return ended
+
+
+def _say(text: str, end: str = "\n") -> None:
+    if sys.stderr is not None:  # closed, as by a shell's 2>&-
+        print(text, end=end, file=sys.stderr, flush=True)
+
+
 def _complain(message: str) -> None:
-    print(f"nsview run: {message}", file=sys.stderr)
+    _say(f"nsview run: {message}")
 
 
 def _status_of(error: LaunchError) -> int:
-    if error.step not in ("execve", "posix_spawn"):
+    of_the_program = error.step in ("execve", "posix_spawn")
+    if not of_the_program or error.errno in (None, errno.EAGAIN, errno.ENOMEM):
         return ENGINE_FAILED
     return NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE
 
@@ -89,19 +117,20 @@ def _print_plan(plan: Plan) -> None:
 def _single_step(child: Child) -> None:
     """Print each step and wait for Enter; at end of file the child runs on."""
     while child.held is not None:
-        print(f"{child.held:3}  {child.plan.steps[child.held]}", end=" ", file=sys.stderr, flush=True)
+        _say(f"{child.held:3}  {child.plan.steps[child.held]}", end=" ")
         answer = _line_of_input()
-        if not answer.endswith(b"\n"):
-            child.resume()
-            print(file=sys.stderr)
-        else:
+        if not answer.endswith(b"\n") or not os.isatty(0):  # where nobody's Enter ends the line
+            _say("")
+        if answer.endswith(b"\n"):
             child.step()
+        else:
+            child.resume()
 
 
 def _line_of_input() -> bytes:
     """Read one line byte by byte: what comes after it is for the program."""
     line = b""
-    while not line.endswith(b"\n"):
+    while sys.stdin is not None and not line.endswith(b"\n"):
         byte = os.read(0, 1)
         if not byte:
             break
@@ -109,20 +138,47 @@ def _line_of_input() -> bytes:
     return line
 
 
-def _attend(child: Child, asked: argparse.Namespace) -> Exit:
-    """Wait for the child, passing on what the terminal and the options say."""
-    # A key such as Ctrl-C reaches the child by itself: it is in the terminal's foreground group, as we are.
-    handler: Any = signal.SIG_IGN
-    numbers = [signal.SIGINT, signal.SIGQUIT]
-    if asked.forward_signals:
-        numbers = [signal.SIGINT, signal.SIGTERM]
+class _Forwarding:
+    """A signal handler that passes signals on to the child; those that come before there is one wait."""
 
-        def handler(number: int, _frame: object) -> None:
-            if child.poll() is None:
-                child.signal(number)
+    def __init__(self) -> None:
+        self._child: Child | None = None
+        self._waiting: list[int] = []
 
+    def __call__(self, number: int, _frame: object) -> None:
+        if self._child is None:
+            self._waiting.append(number)
+        elif self._child.poll() is None:
+            with suppress(ProcessLookupError):  # it has ended this moment
+                self._child.signal(number)
+
+    def begin(self, child: Child) -> None:
+        """From now on signals go to ``child``, first those that waited."""
+        self._child = child
+        while self._waiting:
+            self(self._waiting.pop(0), None)
+
+    @contextmanager
+    def instead_of_default(self) -> Iterator[None]:
+        """Handle the forwarded signals meanwhile."""
+        with _handling(_FORWARDED, self):
+            yield
+
+
+@contextmanager
+def _handling(numbers: Sequence[int], handler: Any) -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _attend(child: Child, forwarding: _Forwarding, asked: argparse.Namespace) -> Exit:
+    """Wait for the child, passing on what the terminal and the options say."""
+    forward = asked.forward_signals
+    with _handling(_FORWARDED if forward else _FROM_KEYS, forwarding if forward else signal.SIG_IGN):
         if child.plan.stdio is Stdio.PTY:
             from nsview.commands.pty_relay import relay
 
@@ -131,18 +187,8 @@ def _attend(child: Child, asked: argparse.Namespace) -> Exit:
             ended = child.wait(asked.timeout)
         if ended is None:
             _complain(f"killed after {asked.timeout:g} s")
-            child.signal(signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended this moment
+                child.signal(signal.SIGKILL)
             ended = child.wait()
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
     assert ended is not None
     return ended
-
-
-def _tell(child: Child, started: int | None, ended: Exit, asked: argparse.Namespace) -> None:
-    if asked.timeline:
-        for line in timeline_lines(child.timeline):
-            print(line, file=sys.stderr)
-    if asked.report is not None:
-        write_report(report_of(child, started, ended), asked.report)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spawner import IDMapping, Mechanism, Spec, Stdio, TimeOffset
-from spawner.flags import UnknownFlag, parse
+from spawner.flags import BY_NAME, UnknownFlag, parse
 from spawner.namespaces import KINDS
 
 
@@ -35,7 +35,12 @@ class _EnvironmentChange(argparse.Action):
     """Note --setenv, --unsetenv and --clearenv in the order given, as bwrap(1) applies them."""
 
     def __call__(self, parser: object, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
-        namespace.environment = [*namespace.environment, (option_string, *(values or ()))]
+        plain = (value.removeprefix(_VALUE) for value in values or ())
+        namespace.environment = [*namespace.environment, (option_string, *plain)]
+
+
+_VALUE = "\0"
+"""Before a value that argparse would take for an option; no word of a command line can hold it."""
 
 
 def _seconds(text: str) -> TimeOffset:
@@ -60,6 +65,13 @@ def signal_number(text: str) -> int:
         return signal.Signals[f"SIG{text.upper().removeprefix('SIG')}"]
     except KeyError:
         raise argparse.ArgumentTypeError(f"{text!r} is no signal: a name such as TERM, or 1 to 64") from None
+
+
+def _mechanism(text: str) -> Mechanism:
+    try:
+        return Mechanism(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"there is no call {text!r}: use one of {', '.join(Mechanism)}") from None
 
 
 def _user(text: str) -> int:
@@ -108,7 +120,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             Option(
                 ("--via",),
                 "the call that makes the child: " + ", ".join(Mechanism),
-                {"type": Mechanism, "choices": list(Mechanism), "default": Mechanism.AUTO, "metavar": "CALL"},
+                {"type": _mechanism, "default": Mechanism.AUTO, "metavar": "CALL"},
             ),
             Option(("--no-check",), "send flags that the kernel is known to refuse, to see it refuse", _ON),
         ),
@@ -150,7 +162,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             Option(
                 ("--kill-child",),
                 "the signal for the child when nsview dies; [=SIGNAL], KILL without it and by default",
-                {"nargs": "?", "const": signal.SIGKILL, "default": signal.SIGKILL, "type": signal_number},
+                {"nargs": "?", "const": signal.SIGKILL, "type": signal_number, "metavar": "SIGNAL"},
             ),
             Option(("--no-kill-child",), "let the child outlive nsview", _ON),
             Option(("--forward-signals",), "pass SIGTERM and SIGINT on to the child", _ON),
@@ -192,16 +204,30 @@ _OPTIONS = {name: option for _, options in GROUPS for option in options for name
 
 
 def end_options(argv: Sequence[str]) -> list[str]:
-    """Put a ``--`` before the program, so that no option with an optional value takes the program for it."""
+    """Put a ``--`` before the program, and tie each option's values to it, so that argparse reads as getopt(3) does.
+
+    No option with an optional value takes the program for it, and a value may begin with a dash.
+    """
+    words: list[str] = []
     position = 0
     while position < len(argv):
         word = argv[position]
         if word == "--":
-            return list(argv)
+            return [*words, *argv[position:]]
         if not word.startswith("-") or word == "-":
-            return [*argv[:position], "--", *argv[position:]]
-        position += 1 + _values_of(word)
-    return list(argv)
+            return [*words, "--", *argv[position:]]
+        count = _values_of(word)
+        words += _tied(word, argv[position + 1 : position + 1 + count], count)
+        position += 1 + count
+    return words
+
+
+def _tied(word: str, values: Sequence[str], count: int) -> list[str]:
+    if len(values) != count or not any(value.startswith("-") for value in values):
+        return [word, *values]
+    if count == 1:
+        return [f"{word}={values[0]}" if word.startswith("--") else f"{word}{values[0]}"]
+    return [word, *(f"{_VALUE}{value}" for value in values)]
 
 
 def _values_of(word: str) -> int:
@@ -244,9 +270,17 @@ def spec_of(asked: argparse.Namespace) -> Spec:
         via=asked.via,
         stdio=Stdio.PTY if asked.pty else Stdio.INHERIT,
         new_session=asked.new_session,
-        pdeathsig=None if asked.no_kill_child or asked.via is Mechanism.POSIX_SPAWN else int(asked.kill_child),
+        pdeathsig=_death_signal(asked),
         check=not asked.no_check,
     )
+
+
+def _death_signal(asked: argparse.Namespace) -> int | None:
+    """On by default where there can be one; asked for where there cannot it is the engine that refuses."""
+    cannot = asked.via is Mechanism.POSIX_SPAWN or asked.clone_flags & BY_NAME["CLONE_PARENT"].bit
+    if asked.no_kill_child or (asked.kill_child is None and cannot):
+        return None
+    return int(asked.kill_child or signal.SIGKILL)
 
 
 def _ids(asked: argparse.Namespace) -> tuple[int | None, int | None]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
+from types import TracebackType
 from typing import Any
 
 from spawner import Child, Event, Exit
@@ -74,12 +77,48 @@ _RUSAGE = (
 )
 
 
-def write_report(report: dict[str, Any], where: str) -> None:
-    """Write it to a file, or to standard output for ``-``."""
-    text = json.dumps(report, indent=2)
-    if where == "-":
-        print(text)
-        sys.stdout.flush()
-    else:
-        with open(where, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+class ReportFile:
+    """Where the report goes: opened before anything runs, for one that cannot be written is bad input.
+
+    ``where`` is a path, ``-`` for standard output, or None. Used as a context manager; without a write() the file
+    is as it was, or not there if it was not.
+    """
+
+    def __init__(self, where: str | None) -> None:
+        self._where = where
+        self._fd = -1
+        self._made = False
+        if where in (None, "-"):
+            return
+        try:
+            self._fd = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            self._made = True
+        except FileExistsError:
+            self._fd = os.open(where, os.O_WRONLY | os.O_CLOEXEC)
+
+    def write(self, report: dict[str, Any]) -> None:
+        """Write it, in place of what was there."""
+        if self._where is None:
+            return
+        text = json.dumps(report, indent=2) + "\n"
+        if self._fd < 0:
+            if sys.stdout is not None:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            return
+        if stat.S_ISREG(os.fstat(self._fd).st_mode):
+            os.ftruncate(self._fd, 0)
+        with os.fdopen(self._fd, "w", encoding="utf-8", closefd=False) as file:
+            file.write(text)
+        self._made = False
+
+    def __enter__(self) -> ReportFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._made and self._where is not None:
+            os.unlink(self._where)
+        if self._fd >= 0:
+            os.close(self._fd)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import random
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from running import EVERYTHING, PLANNING
 
 from spawner import LaunchError, Mechanism, Plan, Spec, Stdio, compile_spec, launch
+from spawner.birth import Birth
 from spawner.plan import Bearing
 
 BASE = Spec(args=("/bin/true",), env=(), cwd="/", stdio=Stdio.PIPE, new_session=True, pdeathsig=9)
@@ -111,3 +114,22 @@ def test_error_without_descriptors_left_is_a_launch_error(nothing_left):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert 0 < len(answers) < 12, "a launch needs some descriptors, and not many"
     assert set(answers) == {errno.EMFILE}
+
+
+@pytest.mark.needs_root
+def test_interrupted_at_any_moment_of_a_second_fork_nobody_is_left(nothing_left, monkeypatch):
+    plan = compile_spec(replace(EVERYTHING, via=Mechanism.FORK_UNSHARE, stdio=Stdio.NULL))
+    moments = random.Random(2)
+
+    def interrupted(birth):
+        until = time.monotonic_ns() + moments.randrange(1_500_000)
+        while time.monotonic_ns() < until:
+            pass
+        birth.discard()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Birth, "_settle", interrupted)
+    for _ in range(300):
+        with pytest.raises(KeyboardInterrupt):
+            launch(plan)
+        assert Path(f"/proc/self/task/{os.getpid()}/children").read_text() == ""

@@ -179,7 +179,7 @@ def test_without_a_map_the_ids_inside_are_nobodys(nothing_left: Census) -> None:
     assert output(shell("id -u; id -g", namespaces=frozenset({"user"}))).split() == ["65534", "65534"]
 
 
-# research 2.6: prctl's death signal is cleared by a change of ids; ours is set after the maps, and so stays
+# prctl's death signal is cleared by a change of ids; ours is set after the maps, and so stays
 @pytest.mark.parametrize("via", PLANNING)
 def test_the_death_signal_outlives_the_maps(via: Mechanism) -> None:
     labels = [step.label for step in compile_spec(replace(EVERYTHING, via=via)).steps]

@@ -154,7 +154,7 @@ def filtered(*names: str, action: int) -> Callable[[], None]:
     return apply
 
 
-# research 2.6: "SIGKILL by seccomp/OOM in set-up otherwise looks like success (Go, Python, go-sandbox)"
+# "SIGKILL by seccomp/OOM in set-up otherwise looks like success (Go, Python, go-sandbox)"
 @pytest.mark.needs("seccomp")
 @pytest.mark.needs_root
 @pytest.mark.parametrize("name", ["sethostname", "setdomainname", "close_range"])

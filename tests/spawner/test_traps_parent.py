@@ -70,7 +70,7 @@ def test_so_does_pid_1_of_a_pid_namespace(call: Mechanism) -> None:
     assert orphan_of(replace(SLEEP, via=call, namespaces=frozenset({"pid"})))
 
 
-# research 2.1: "pdeathsig after the last uid change": writing maps and entering namespaces must not have cleared it
+# "pdeathsig after the last uid change": writing maps and entering namespaces must not have cleared it
 @pytest.mark.needs_root
 @pytest.mark.parametrize("call", [Mechanism.CLONE3, Mechanism.CLONE, Mechanism.FORK_UNSHARE])
 def test_so_does_a_child_in_every_namespace(call: Mechanism) -> None:

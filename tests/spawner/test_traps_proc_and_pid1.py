@@ -96,7 +96,7 @@ def test_closing_process_1_ends_its_children_too(via: Mechanism, nothing_left: C
         os.close(pidfd)
 
 
-# research 2.7: "after unshare(NEWPID) only the next child is pid 1": the process in between must be reaped by us
+# "after unshare(NEWPID) only the next child is pid 1": the process in between must be reaped by us
 def test_the_process_between_us_and_process_1_is_gone_when_launch_returns(nothing_left: Census) -> None:
     with launch(shell("exec cat", namespaces=PID, via=Mechanism.FORK_UNSHARE)) as child:
         ours = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()

@@ -32,7 +32,9 @@ def honest(found: Exit | None, code: int | None, number: int | None) -> None:
 
 # bubblewrap 0.11.1 #705: SIGCHLD ignored, as inherited, makes the kernel reap; wait(2) answers ECHILD
 @pytest.mark.parametrize("call", EVERY_CALL)
-@pytest.mark.parametrize(("spec", "code", "number"), [(SEVEN, 7, None), (KILLED, None, signal.SIGTERM)], ids=["exits", "killed"])
+@pytest.mark.parametrize(
+    ("spec", "code", "number"), [(SEVEN, 7, None), (KILLED, None, signal.SIGTERM)], ids=["exits", "killed"]
+)
 def test_with_sigchld_ignored_the_end_is_told_truly_or_not_at_all(
     call: Mechanism, spec: Spec, code: int | None, number: int | None
 ) -> None:

@@ -56,7 +56,7 @@ def unexpected(number: int, _frame: object) -> None:
     raise AssertionError(f"signal {number} reached us")
 
 
-# research 2.6: caught handlers must be SIG_DFL before the mask is restored (Go runtime_BeforeFork, CPython child_exec)
+# caught handlers must be SIG_DFL before the mask is restored (Go runtime_BeforeFork, CPython child_exec)
 @pytest.mark.parametrize("call", EVERY_CALL)
 def test_signals_we_handle_have_their_default_action_in_the_program(call: Mechanism) -> None:
     with disposition(signal.SIGUSR1, unexpected), disposition(signal.SIGRTMIN + 3, unexpected):
@@ -64,7 +64,7 @@ def test_signals_we_handle_have_their_default_action_in_the_program(call: Mechan
         assert of_child(via(STATUS, call))["SigCgt"] == set()
 
 
-# research 2.3: Python ignores SIGPIPE and SIGXFSZ, ignoring survives execve and CLONE_CLEAR_SIGHAND (kernel/signal.c
+# Python ignores SIGPIPE and SIGXFSZ, ignoring survives execve and CLONE_CLEAR_SIGHAND (kernel/signal.c
 # flush_signal_handlers leaves SIG_IGN)
 @pytest.mark.parametrize("call", EVERY_CALL)
 def test_signals_python_ignores_for_itself_are_not_ignored_in_the_program(call: Mechanism) -> None:
@@ -82,7 +82,7 @@ def test_signals_we_chose_to_ignore_stay_ignored(call: Mechanism) -> None:
         assert signal.SIGHUP in of_child(via(STATUS, call))["SigIgn"]
 
 
-# research 2.6: all signals are blocked around the call; the mask is then the caller's, in child and parent
+# all signals are blocked around the call; the mask is then the caller's, in child and parent
 @pytest.mark.parametrize("call", EVERY_CALL)
 def test_the_mask_is_the_callers_in_the_program_and_is_put_back_in_us(call: Mechanism) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2, signal.SIGRTMAX})
@@ -95,14 +95,14 @@ def test_the_mask_is_the_callers_in_the_program_and_is_put_back_in_us(call: Mech
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# research 2.6: glibc keeps 32 and 33 for itself, and they are blocked too while the child is made
+# glibc keeps 32 and 33 for itself, and they are blocked too while the child is made
 @pytest.mark.parametrize("call", EVERY_CALL)
 def test_glibcs_own_signals_are_not_left_blocked(call: Mechanism) -> None:
     assert of_child(via(STATUS, call))["SigBlk"].isdisjoint({32, 33})
     assert ours()["SigBlk"].isdisjoint({32, 33})
 
 
-# research 2.6: "a handler running in a VM-sharing child corrupts the parent"
+# "a handler running in a VM-sharing child corrupts the parent"
 @pytest.mark.parametrize("call", HOLDING)
 def test_a_signal_to_a_child_before_execve_does_what_it_would_to_the_program(
     call: Mechanism, nothing_left: Census
@@ -115,7 +115,7 @@ def test_a_signal_to_a_child_before_execve_does_what_it_would_to_the_program(
                 child.resume()
 
 
-# research 2.6: until its last step every signal waits; it is delivered then, to the default action
+# until its last step every signal waits; it is delivered then, to the default action
 @pytest.mark.parametrize("call", HOLDING)
 def test_a_signal_during_set_up_waits_until_the_mask_is_restored(call: Mechanism, nothing_left: Census) -> None:
     with disposition(signal.SIGUSR1, unexpected), launch(via(STATUS, call, stdio=Stdio.NULL), hold=0) as child:
@@ -137,7 +137,7 @@ def test_a_plan_older_than_a_handler_of_ours_is_not_launched_over_it(call: Mecha
                 launch(plan)
 
 
-# research 2.3: with CLONE_SIGHAND "before exec the child's sigaction hits the parent"
+# with CLONE_SIGHAND "before exec the child's sigaction hits the parent"
 def test_a_child_that_shares_our_handlers_changes_none(nothing_left: Census) -> None:
     with disposition(signal.SIGUSR1, unexpected):
         before = ours()

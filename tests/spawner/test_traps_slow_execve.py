@@ -99,6 +99,7 @@ _SLOW = [
 
 
 # the same for launches: what hangs must not keep a lock that others want
+@pytest.mark.needs("root")
 @pytest.mark.parametrize("spec", _SLOW, ids=lambda spec: f"{spec.via}{'-time' if spec.namespaces else ''}")
 def test_other_launches_and_forks_go_on_while_a_child_hangs_in_execve(
     spec: Spec, slow: SlowProgram, nothing_left: Census
@@ -121,7 +122,7 @@ def test_other_launches_and_forks_go_on_while_a_child_hangs_in_execve(
         child.wait()
 
 
-# research 2.6: EOF or the end of vfork's wait says "exec'ed or dead": killed, it must not pass for launched
+# EOF or the end of vfork's wait says "exec'ed or dead": killed, it must not pass for launched
 @pytest.mark.parametrize("call", CALLS)
 def test_a_child_killed_in_execve_did_not_start_the_program(
     call: Mechanism, slow: SlowProgram, nothing_left: Census

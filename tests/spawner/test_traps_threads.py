@@ -50,6 +50,7 @@ def _lasting_threads() -> None:
 
 
 # golang/go#22315, subprocess's own history: descriptors, errors and pids of concurrent launches must not mix
+@pytest.mark.needs("root")
 def test_sixteen_threads_launch_at_once_and_each_gets_its_own(nothing_left: Census) -> None:
     ways = [replace(shell(""), via=call) for call in EVERY_CALL]
     ways += [replace(shell(""), via=call, namespaces=frozenset({"uts", "pid"})) for call in PLANNING]
@@ -84,7 +85,8 @@ def test_sixteen_threads_launch_at_once_and_each_gets_its_own(nothing_left: Cens
         assert [wrong for part in pool.map(converse, range(THREADS)) for wrong in part] == []
 
 
-# research 2.6: "no write to caller-owned config": go-sandbox mutates its Runner in the child, so a second start fails
+# "no write to caller-owned config": go-sandbox mutates its Runner in the child, so a second start fails
+@pytest.mark.needs("root")
 @pytest.mark.parametrize("call", [*PLANNING, Mechanism.VFORK])
 def test_one_plan_serves_many_threads(call: Mechanism, nothing_left: Census) -> None:
     namespaces = frozenset() if call is Mechanism.VFORK else frozenset({"uts", "ipc"})
@@ -129,7 +131,7 @@ def forking_all_the_time() -> Iterator[None]:
             os.waitpid(pid, 0)
 
 
-# research 2.6: "EOF on the CLOEXEC pipe means exec or death or, when another thread forked without exec, never"
+# "EOF on the CLOEXEC pipe means exec or death or, when another thread forked without exec, never"
 @pytest.mark.parametrize("call", EVERY_CALL)
 def test_launch_returns_while_another_thread_forks_children_that_never_exec(
     call: Mechanism, nothing_left: Census
@@ -143,6 +145,7 @@ def test_launch_returns_while_another_thread_forks_children_that_never_exec(
         in_a_thread(several)
 
 
+@pytest.mark.needs("root")
 def test_a_launch_that_waits_for_execve_returns_while_another_thread_forks(nothing_left: Census) -> None:
     def several() -> None:
         for _ in range(20):
@@ -157,6 +160,7 @@ def test_a_launch_that_waits_for_execve_returns_while_another_thread_forks(nothi
 
 
 # the same, by children of the engine itself that are held for long
+@pytest.mark.needs("root")
 @pytest.mark.parametrize("held", HOLDING)
 @pytest.mark.parametrize("call", EVERY_CALL)
 def test_a_held_child_holds_no_other_launch_up(call: Mechanism, held: Mechanism, nothing_left: Census) -> None:

@@ -131,7 +131,7 @@ def test_our_own_clocks_and_children_are_not_touched(via: Mechanism, nothing_lef
     assert after == before
 
 
-# research 2.4: in the window before execve ns/time and ns/time_for_children differ
+# in the window before execve ns/time and ns/time_for_children differ
 def test_a_child_held_before_execve_is_not_inside_yet(nothing_left: Census) -> None:
     spec = Spec(args=("/bin/sleep", "1000"), namespaces=TIME, stdio=Stdio.NULL)
     with launch(spec, hold="execve") as child:

@@ -184,6 +184,7 @@ async def test_refused_form_is_not_launched(nothing_left: Census) -> None:
         assert not len(app.launches)
 
 
+@pytest.mark.needs("root")
 async def test_held_child_waits_is_stepped_and_runs_on(nothing_left: Census) -> None:
     async with running() as (app, pilot):
         app.use_preset("hold")

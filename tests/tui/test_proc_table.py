@@ -419,6 +419,7 @@ def test_a_real_child_is_found_below_us(size):
             child.kill()
 
 
+@pytest.mark.needs("root")
 @pytest.mark.needs("unshare", "uts_namespace")
 @pytest.mark.parametrize("size", SIZES)
 def test_a_real_child_in_a_uts_namespace_of_its_own_has_the_letter_and_the_boundary(size):
