@@ -23,6 +23,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select
 
 from nsview.tui.app import NsviewApp
+from nsview.tui.keys import LEAVE_TERMINAL
 from nsview.tui.launch_panel import LaunchPanel
 from nsview.tui.proc_table import ProcTable
 from nsview.tui.terminal import ChildTerminal
@@ -79,14 +80,14 @@ async def launch(app: NsviewApp, pilot: Ui, preset: str, command: str, *lines: s
 async def tree(app: NsviewApp, pilot: Ui) -> None:
     """Processes, a container among them."""
     await launch(app, pilot, "container", "sh", "sleep 1000 & sleep 2000 &")
-    await pilot.press("escape", "escape")
+    await pilot.press(LEAVE_TERMINAL)
     await seconds(4)
 
 
 async def diff(app: NsviewApp, pilot: Ui) -> None:
     """The issue's path: a host name of one's own."""
     await launch(app, pilot, "only-uts", "sh", "hostname demo; hostname")
-    await pilot.press("escape", "escape", "2")
+    await pilot.press(LEAVE_TERMINAL, "2")
     await until(pilot, lambda: any("demo" in str(row.child) for row in app.query_one("#diff")._rows))  # type: ignore[attr-defined]
     await seconds(2)
 
@@ -117,7 +118,7 @@ async def shell(app: NsviewApp, pilot: Ui) -> None:
 async def timeline(app: NsviewApp, pilot: Ui) -> None:
     """What a container's launch did."""
     await launch(app, pilot, "container", "sh")
-    await pilot.press("escape", "escape", "6")
+    await pilot.press(LEAVE_TERMINAL, "6")
     await seconds(2)
 
 
@@ -130,7 +131,7 @@ async def held(app: NsviewApp, pilot: Ui) -> None:
 async def signal(app: NsviewApp, pilot: Ui) -> None:
     """The signal picker."""
     await launch(app, pilot, "plain", "sleep 1000")
-    await pilot.press("escape", "escape", "k")
+    await pilot.press(LEAVE_TERMINAL, "k")
     await seconds(1)
 
 

@@ -24,7 +24,7 @@ def relay(child: Child, timeout: float | None) -> Exit | None:
     """Serve the child's terminal until it ends; None if that is not within ``timeout`` seconds."""
     restore = _raw(0)
     before: Any = signal.signal(signal.SIGWINCH, lambda *_: _follow_size(child))
-    _follow_size(child)
+    _follow_size(child)  # it may have changed since the child was born
     try:
         return _Relay(child).run(None if timeout is None else time.monotonic() + timeout)
     finally:
@@ -37,19 +37,24 @@ def _raw(fd: int) -> Callable[[], None]:
     if not os.isatty(fd):
         return lambda: None
     attributes = termios.tcgetattr(fd)
-    tty.setraw(fd)
+    tty.setraw(fd, termios.TCSADRAIN)  # not TCSAFLUSH: what was typed ahead is for the program
     return lambda: termios.tcsetattr(fd, termios.TCSADRAIN, attributes)
 
 
-def _follow_size(child: Child) -> None:
-    """Give the child's terminal the size of ours; without one it keeps what it was born with."""
+def own_size() -> tuple[int, int] | None:
+    """Rows and columns of our terminal, if we have one."""
     for fd in (1, 0, 2):
         try:
             size = os.get_terminal_size(fd)
         except OSError:  # closed, or no terminal
             continue
-        child.resize(size.lines, size.columns)
-        return
+        return size.lines, size.columns
+    return None
+
+
+def _follow_size(child: Child) -> None:
+    if (size := own_size()) is not None:
+        child.resize(*size)
 
 
 class _Relay:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nsview.commands.pty_relay import own_size
 from spawner import IDMapping, Mechanism, Spec, Stdio, TimeOffset
 from spawner.flags import BY_NAME, UnknownFlag, parse
 from spawner.namespaces import KINDS
@@ -100,6 +101,9 @@ def _positive(text: str) -> float:
 
 _ON = {"action": "store_true"}
 _CHANGE = {"action": _EnvironmentChange, "dest": "environment", "default": []}
+
+_WINDOW = (24, 80)
+"""The size of a terminal of its own where we have none."""
 
 _LONG = {"mount": "mount", "network": "net"}
 
@@ -269,6 +273,7 @@ def spec_of(asked: argparse.Namespace) -> Spec:
         clone_flags=asked.clone_flags,
         via=asked.via,
         stdio=Stdio.PTY if asked.pty else Stdio.INHERIT,
+        window=(own_size() if asked.pty else None) or _WINDOW,
         new_session=asked.new_session,
         pdeathsig=_death_signal(asked),
         check=not asked.no_check,

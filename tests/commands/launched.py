@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from leftovers import until
 
 RUN = (sys.executable, "-m", "nsview", "run")
 
@@ -34,6 +41,38 @@ def complaint(done: subprocess.CompletedProcess[str], status: int = 125) -> str:
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("nsview run: ")
     return lines[0].removeprefix("nsview run: ")
+
+
+def ended(pidfd: int) -> bool:
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def running(*arguments: str, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+    """`nsview run` in the background, ended with all its kin when the test is over."""
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    with subprocess.Popen([*RUN, *arguments], **streams) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            for pid in children_of(process.pid):
+                os.kill(pid, signal.SIGKILL)
+            process.kill()
+
+
+def child_of(process: subprocess.Popen[bytes]) -> int:
+    """A pidfd of the only child, once it is there."""
+    (pid,) = until(lambda: children_of(process.pid))
+    return os.pidfd_open(pid)
 
 
 def words(text: str) -> Sequence[Sequence[str]]:

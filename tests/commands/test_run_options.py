@@ -111,11 +111,7 @@ def test_each_letter_and_its_long_name_ask_for_the_same_namespace(letter: str) -
 
 
 def test_letters_may_be_written_together() -> None:
-    assert (
-        spec("-mnpUuiCT", "true").namespaces
-        == spec("--unshare-all", "true").namespaces
-        == set(map(lambda k: k.name, KINDS))
-    )
+    assert spec("-mnpUuiCT", "true").namespaces == spec("--unshare-all", "true").namespaces == {k.name for k in KINDS}
 
 
 def test_nothing_is_asked_for_by_default_but_to_die_with_us() -> None:

@@ -19,7 +19,7 @@ from nsview.tui.app import NsviewApp
 from nsview.tui.children_bar import ChildrenBar
 from nsview.tui.dialogs import Help, SignalPicker
 from nsview.tui.diff_panel import DiffGrid
-from nsview.tui.keys import KEYS
+from nsview.tui.keys import KEYS, LEAVE_TERMINAL
 from nsview.tui.launch_panel import LaunchPanel, NamespacePicker, Picker
 from nsview.tui.panes import TITLES, Panes
 from nsview.tui.proc_table import ProcTable
@@ -146,7 +146,7 @@ async def test_launch_shows_terminal_timeline_row_and_difference(size: tuple[int
         assert os.uname().nodename != "demo"
         table = app.query_one(ProcTable)
         await until(lambda: table.highlighted == (launched.pid, launched.start_time))
-        await pilot.press("escape", "escape", "2")
+        await pilot.press(LEAVE_TERMINAL, "2")
         grid = app.query_one(DiffGrid)
         machine = os.uname().nodename
         await until(lambda: any("host name" in line and machine in line and "demo" in line for line in lines_of(grid)))
@@ -232,7 +232,7 @@ async def test_signal_picker_names_the_process_and_sends_through_the_pidfd(nothi
         (launched,) = app.launches
         await until(lambda: app.focused is terminal)
         await until(lambda: app.query_one(ProcTable).highlighted == (launched.pid, launched.start_time))
-        await pilot.press("escape", "escape")
+        await pilot.press(LEAVE_TERMINAL)
         await until(lambda: isinstance(app.focused, ProcTable))
         await pilot.press("k")
         await until(lambda: isinstance(app.screen, SignalPicker) and app.screen.query(OptionList))
@@ -257,7 +257,7 @@ async def test_several_launches_each_keep_their_terminal(nothing_left: Census) -
         await until(lambda: "first" in first.text())
         second = await launch(app, pilot, "sh -c 'echo second; exit 0'")
         await until(lambda: "second" in second.text() and app.launches[2].exit)
-        await pilot.press("escape", "escape")
+        await pilot.press(LEAVE_TERMINAL)
         await until(lambda: isinstance(app.focused, ProcTable))
         await pilot.press("left_square_bracket")
         await until(lambda: app.query_one(Panes).terminal is first)
