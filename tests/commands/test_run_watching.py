@@ -83,22 +83,33 @@ def test_a_step_that_fails_is_told_and_ends_it() -> None:
     assert done.stderr.splitlines()[-1].startswith("nsview run: chdir /no/such: ENOENT")
 
 
+def prompt(process: subprocess.Popen[bytes]) -> bytes:
+    """The next step, before which it waits: the line is not ended."""
+    assert process.stderr is not None
+    seen = b""
+    while not seen.endswith(b") "):
+        part = os.read(process.stderr.fileno(), 4096)
+        assert part, f"ended after {seen!r}"
+        seen += part
+    return seen
+
+
+def enter(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+
+
 def test_before_its_step_nothing_has_happened_and_after_it_it_has(nothing_left: Census) -> None:
     with running("--step", "-w", "/usr", "true", cwd="/") as process:
-        assert process.stdin is not None
-        assert process.stderr is not None
-        seen = b""
-        while b'chdir("/usr")' not in seen:
-            seen += os.read(process.stderr.fileno(), 4096)
-            if b'chdir("/usr")' not in seen:
-                process.stdin.write(b"\n")
-                process.stdin.flush()
+        while b'chdir("/usr")' not in prompt(process):
+            enter(process)
         (pid,) = children_of(process.pid)
         assert os.readlink(f"/proc/{pid}/cwd") == "/"
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        os.read(process.stderr.fileno(), 4096)
+        enter(process)
+        prompt(process)
         assert os.readlink(f"/proc/{pid}/cwd") == "/usr"
+        assert process.stdin is not None
         process.stdin.close()
         assert process.wait(60) == 0
 
@@ -107,13 +118,10 @@ def test_before_its_step_nothing_has_happened_and_after_it_it_has(nothing_left: 
 @pytest.mark.parametrize("steps", [0, 2])
 def test_a_child_between_two_steps_dies_with_us(options: tuple[str, ...], steps: int, nothing_left: Census) -> None:
     with running("--step", *options, "true") as process:
-        assert process.stdin is not None
-        assert process.stderr is not None
         for _ in range(steps):
-            os.read(process.stderr.fileno(), 4096)
-            process.stdin.write(b"\n")
-            process.stdin.flush()
-        os.read(process.stderr.fileno(), 4096)
+            prompt(process)
+            enter(process)
+        prompt(process)
         child = child_of(process)
         process.kill()
         assert until(lambda: ended(child))
@@ -122,8 +130,7 @@ def test_a_child_between_two_steps_dies_with_us(options: tuple[str, ...], steps:
 
 def test_an_interrupt_between_two_steps_ends_both(nothing_left: Census) -> None:
     with running("--step", "true") as process:
-        assert process.stderr is not None
-        os.read(process.stderr.fileno(), 4096)
+        prompt(process)
         child = child_of(process)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130

@@ -57,7 +57,7 @@ def test_no_descriptor_of_a_held_and_stepped_child_reaches_the_program(inheritab
         assert read_all(child.stdout).split() == ["0", "1", "2", "3"]
 
 
-# research 2.6 (Go exec_linux.go "fd passes"): a parent without 0-2 gets its own pipes there, where dup3 would hit them
+# (Go exec_linux.go "fd passes"): a parent without 0-2 gets its own pipes there, where dup3 would hit them
 @pytest.mark.parametrize("closed", [(0,), (1,), (0, 1, 2), (1, 2), (0, 2)], ids=str)
 @pytest.mark.parametrize("call", EVERY_CALL)
 def test_pipes_are_right_for_a_parent_without_stdio(call: Mechanism, closed: tuple[int, ...]) -> None:
@@ -127,7 +127,7 @@ def test_a_parent_without_stdio_hands_none_down() -> None:
     assert apart(listed).split() == ["0", "1"]  # the free 0 is ls reading the directory
 
 
-# research 2.3, [V]: "before exec the child's dup2/close hit the parent (fd 200 appeared in the parent)"
+# "before exec the child's dup2/close hit the parent (fd 200 appeared in the parent)"
 @pytest.mark.parametrize("stdio", [Stdio.PIPE, Stdio.PTY, Stdio.NULL])
 @pytest.mark.parametrize("call", [Mechanism.CLONE3, Mechanism.CLONE])
 def test_set_up_with_shared_descriptors_leaves_ours_alone(call: Mechanism, stdio: Stdio) -> None:
@@ -178,7 +178,7 @@ def test_a_child_held_at_once_shares_our_descriptors_and_later_does_not(nothing_
         assert compare(os.getpid(), child.pid)["FILES"] is False
 
 
-# research 2.3, [V]: "cd /usr; umask 077 in the exec'ed sh moved the parent's cwd and umask"
+# "cd /usr; umask 077 in the exec'ed sh moved the parent's cwd and umask"
 @pytest.mark.parametrize("check", [True, False])
 def test_a_working_directory_with_a_shared_one_is_refused(check: bool) -> None:
     with pytest.raises(SpecError, match="CLONE_FS"):
@@ -189,7 +189,7 @@ def test_sharing_the_working_directory_is_said_to_outlive_execve() -> None:
     assert any("CLONE_FS" in note for note in compile_spec(Spec(args=("/bin/true",), clone_flags=bits("FS"))).notes)
 
 
-# fork.c copy_process: EINVAL, [V]
+# fork.c copy_process: EINVAL
 @pytest.mark.parametrize("kind", ["mount", "user"])
 def test_a_shared_working_directory_cannot_go_with_new_mounts_or_users(kind: str) -> None:
     spec = Spec(args=("/bin/true",), clone_flags=bits("FS"), namespaces=frozenset({kind}))

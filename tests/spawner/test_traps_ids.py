@@ -84,7 +84,7 @@ def test_a_namespace_without_privilege_is_refused_with_what_would_help(via: Mech
     assert "-r" in text
 
 
-# [V]: a range or foreign id is EPERM for an unprivileged writer
+# a range or foreign id is EPERM for an unprivileged writer
 @pytest.mark.parametrize(("uid", "gid", "step"), [(0, NOBODY, "uid_map"), (NOBODY, 0, "gid_map")])
 def test_the_id_of_another_is_refused_and_the_rule_told(uid: int, gid: int, step: str) -> None:
     spec = replace(MAPPED, uid_mappings=(IDMapping(0, uid),), gid_mappings=(IDMapping(0, gid),))
@@ -104,7 +104,7 @@ def test_a_map_of_several_ids_is_one_problem_before_anything_runs(name: str, map
     assert "more than one id" in problem.message
 
 
-# CVE-2014-8989: an unprivileged gid map needs setgroups denied first; [V] "allow" is EPERM at the map
+# CVE-2014-8989: an unprivileged gid map needs setgroups denied first; "allow" is EPERM at the map
 def test_setgroups_is_denied_before_the_gid_map_is_written() -> None:
     labels = [step.label for step in compile_spec(MAPPED).steps]
     assert labels.index("write setgroups") < labels.index("write gid_map")
@@ -116,7 +116,7 @@ def test_without_privilege_setgroups_cannot_stay_allowed() -> None:
     assert "setgroups" in text
 
 
-# prctl(2) PR_SET_DUMPABLE; [V] "dumpable was 0 right after setresuid": /proc/self then belongs to root
+# prctl(2) PR_SET_DUMPABLE; "dumpable was 0 right after setresuid": /proc/self then belongs to root
 def test_a_process_that_is_not_dumpable_is_told_so() -> None:
     def run() -> Failure:
         become_nobody(dumpable=False)
@@ -127,7 +127,7 @@ def test_a_process_that_is_not_dumpable_is_told_so() -> None:
     assert "not dumpable" in text
 
 
-# user_namespaces(7): EPERM in a chroot; [V]
+# user_namespaces(7): EPERM in a chroot
 @pytest.mark.parametrize("via", PLANNING)
 def test_a_user_namespace_from_a_chroot_is_refused_and_the_chroot_named(via: Mechanism, tmp_path: Path) -> None:
     def run() -> Failure:
@@ -141,7 +141,7 @@ def test_a_user_namespace_from_a_chroot_is_refused_and_the_chroot_named(via: Mec
     assert "chroot" in text
 
 
-# user_namespaces(7): the creator's ids must be mapped in its own namespace; [V]
+# user_namespaces(7): the creator's ids must be mapped in its own namespace
 def test_a_user_namespace_by_somebody_unmapped_is_refused() -> None:
     def run() -> Failure:
         call("unshare", NEWUSER)

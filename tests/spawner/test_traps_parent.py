@@ -143,7 +143,7 @@ _HELD = [
 ]
 
 
-# research 2.6 and bubblewrap#633: it waits for a word that will never come, perhaps with a copy of our end
+# bubblewrap#633: it waits for a word that will never come, perhaps with a copy of our end
 @pytest.mark.needs_root
 @pytest.mark.parametrize("hold", [0, 1, "read ns/mnt", "close on exec", "signal mask", "execve"])
 @pytest.mark.parametrize("spec", _HELD, ids=lambda spec: f"{spec.via}-{spec.stdio}-{spec.clone_flags}")

@@ -35,7 +35,7 @@ def failure_of(spec: Spec) -> tuple[str, int | None, str]:
     return told(caught.value)
 
 
-# pid_namespaces(7), [V]: a procfs shows the namespace of whoever mounted it: "30467" outside, 1 inside
+# pid_namespaces(7): a procfs shows the namespace of whoever mounted it: "30467" outside, 1 inside
 @pytest.mark.parametrize("via", PLANNING)
 def test_proc_self_is_1_only_where_proc_is_mounted_anew(via: Mechanism, nothing_left: Census) -> None:
     spec = shell("readlink /proc/self; exec sh -c 'echo $$'", namespaces=PID | {"mount"}, via=via)
@@ -104,7 +104,7 @@ def test_the_process_between_us_and_process_1_is_gone_when_launch_returns(nothin
         assert Path(f"/proc/{child.pid}/stat").read_text().rpartition(") ")[2].split()[1] == str(os.getpid())
 
 
-# clone(2), [V]: ENOMEM from a pid namespace that has lost its process 1
+# clone(2): ENOMEM from a pid namespace that has lost its process 1
 @pytest.mark.parametrize("via", EVERY_CALL)
 def test_a_pid_namespace_without_process_1_takes_no_child_and_is_named(via: Mechanism) -> None:
     def run() -> tuple[str, int | None, str]:
@@ -119,7 +119,7 @@ def test_a_pid_namespace_without_process_1_takes_no_child_and_is_named(via: Mech
     assert "process 1" in text
 
 
-# pid_namespace.c copy_pid_ns, [V]: EINVAL once the caller's children go elsewhere
+# pid_namespace.c copy_pid_ns: EINVAL once the caller's children go elsewhere
 @pytest.mark.parametrize("via", [Mechanism.CLONE3, Mechanism.CLONE])
 def test_a_second_pid_namespace_from_outside_the_first_is_refused(via: Mechanism) -> None:
     def run() -> tuple[str, int | None, str]:

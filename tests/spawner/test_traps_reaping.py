@@ -143,7 +143,7 @@ def test_a_child_with_any_exit_signal_is_reaped(call: Mechanism, number: int, no
     assert len(told) == (1 if number else 0)
 
 
-# [V] "RT signal 64 with default action killed the test's parent"
+# "RT signal 64 with default action killed the test's parent"
 def test_the_plan_warns_of_an_exit_signal_that_may_kill_us() -> None:
     assert any("this signal" in note for note in compile_spec(replace(SEVEN, exit_signal=64)).notes)
     assert not any("this signal" in note for note in compile_spec(SEVEN).notes)

@@ -125,7 +125,7 @@ def test_a_signal_during_set_up_waits_until_the_mask_is_restored(call: Mechanism
     assert caught.value.step in ("signal mask", "execve")
 
 
-# research 2.6, again: a plan may be older than the handler, and knows nothing of it
+# the same: a plan may be older than the handler, and knows nothing of it
 @pytest.mark.parametrize("call", CALLS)
 def test_a_plan_older_than_a_handler_of_ours_is_not_launched_over_it(call: Mechanism, nothing_left: Census) -> None:
     plan = compile_spec(via(STATUS, call, stdio=Stdio.NULL))

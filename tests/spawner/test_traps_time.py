@@ -27,7 +27,7 @@ def our_time() -> str:
     return os.readlink("/proc/self/ns/time")
 
 
-# research 2.4, [V]: a namespace made by clone3 itself is frozen: timens_offsets answers EACCES
+# a namespace made by clone3 itself is frozen: timens_offsets answers EACCES
 @pytest.mark.parametrize("via", PLANNING)
 @pytest.mark.parametrize("hold", [False, True])
 def test_no_call_is_given_the_flag_itself(via: Mechanism, hold: bool) -> None:
@@ -36,7 +36,7 @@ def test_no_call_is_given_the_flag_itself(via: Mechanism, hold: bool) -> None:
     assert "unshare time" in [step.label for step in plan.steps]
 
 
-# [V]: 0x80 lands in clone's exit signal: "clone(0x80|SIGCHLD) succeeds with exit_signal 0x91 and no time namespace"
+# 0x80 lands in clone's exit signal: "clone(0x80|SIGCHLD) succeeds with exit_signal 0x91 and no time namespace"
 @pytest.mark.parametrize("spelling", [{"namespaces": TIME}, {"clone_flags": NEWTIME}], ids=str)
 def test_clone_does_not_drop_it_without_a_word(spelling: dict[str, object], nothing_left: Census) -> None:
     spec = shell("readlink /proc/self/ns/time", via=Mechanism.CLONE, **spelling)
