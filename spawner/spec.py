@@ -85,6 +85,9 @@ class Spec:
     new_session: bool = False
     """setsid(2) first; always so on a pty of its own."""
     pdeathsig: int | None = None
-    """The signal the child gets when this process dies (PR_SET_PDEATHSIG), or None."""
+    """The signal the child gets when this process dies (PR_SET_PDEATHSIG), or None.
+
+    Asked for in another thread than the main one, the child is made by a lasting thread of ours: it has the
+    process's namespaces and capabilities, not what the asking thread alone has changed (unshare(2), setns(2))."""
     check: bool = True
     """False sends what the kernel is known to refuse all the same, to see it refuse."""

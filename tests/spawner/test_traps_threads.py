@@ -239,6 +239,36 @@ def test_a_forked_process_launches_from_its_threads_too() -> None:
     assert apart(launch_there) == 0
 
 
+# fork(2): memory shared with the child stays so; what the engine keeps for its next launch must not be among it
+@pytest.mark.parametrize("hold", [None, 0])
+def test_a_forked_process_and_we_launch_at_once_without_mixing(hold: int | None, nothing_left: Census) -> None:
+    def several(word: str) -> list[str]:
+        said = []
+        for turn in range(50):
+            with launch(shell(f"echo {word}-{turn}"), hold=hold) as child:
+                if hold is not None:
+                    child.resume()
+                assert child.stdout is not None
+                said.append(read_all(child.stdout))
+        return said
+
+    several("before")  # so that there is something to keep
+    reader, writer = os.pipe()
+
+    def there() -> list[str]:
+        os.write(writer, b"forked")
+        return several("theirs")
+
+    with ThreadPoolExecutor(1) as pool:
+        theirs = pool.submit(lambda: apart(there))
+        os.read(reader, 6)  # forked while we launch nothing: what we keep, they have too
+        ours = several("ours")
+    os.close(reader)
+    os.close(writer)
+    assert ours == [f"ours-{turn}\n" for turn in range(50)]
+    assert theirs.result() == [f"theirs-{turn}\n" for turn in range(50)]
+
+
 def test_errors_of_the_lasting_thread_reach_the_caller(nothing_left: Census) -> None:
     with pytest.raises(LaunchError) as caught:
         in_a_thread(lambda: launch(Spec(args=("/no/such",), pdeathsig=9)))
