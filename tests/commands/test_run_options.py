@@ -332,7 +332,7 @@ BAD = {
     "a report into nowhere": (("--report", "/no/such/directory/file"), "/no/such/directory/file"),
     "a report into a directory": (("--report", "/"), "/"),
     "no directory": (("-w", "/no/such"), "/no/such"),
-    "a place for proc that is missing": (("--mount-proc=/no/such",), "/no/such"),
+    "a place for proc that is missing": (("-rp", "--mount-proc=/no/such"), "/no/such"),
 }
 
 
