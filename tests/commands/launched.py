@@ -70,8 +70,14 @@ def running(*arguments: str, **options: object) -> Iterator[subprocess.Popen[byt
 
 
 def child_of(process: subprocess.Popen[bytes]) -> int:
-    """A pidfd of the only child, once it is there."""
-    (pid,) = until(lambda: children_of(process.pid))
+    """A pidfd of the only child, once it is there and one that only made it is gone."""
+
+    def only() -> int | None:
+        pids = children_of(process.pid)
+        return pids[0] if len(pids) == 1 else None
+
+    pid = until(only)
+    assert pid is not None
     return os.pidfd_open(pid)
 
 
