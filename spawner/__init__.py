@@ -10,8 +10,9 @@ from spawner.compile import compile_spec
 from spawner.errors import LaunchError, Problem, SpecError
 from spawner.kernel import Facts
 from spawner.launch import launch
+from spawner.oci import IDMapping, TimeOffset
 from spawner.plan import Plan, Step
-from spawner.spec import IDMapping, Mechanism, Spec, Stdio, TimeOffset
+from spawner.spec import Mechanism, Spec, Stdio
 from spawner.timeline import Event
 
 __all__ = [

@@ -177,6 +177,14 @@ CHILD_CODE static int tolerates(const struct step *step, long result)
     return 0;
 }
 
+/* A step that was passed over counts as failed. */
+CHILD_CODE static int passed_over(const struct image *image, const struct step *step)
+{
+    if (step->guard > 0)
+        return image->records[step->guard - 1].result < 0;
+    return step->guard < 0 && image->records[-(step->guard + 1)].result >= 0;
+}
+
 CHILD_CODE _Noreturn void child_main(void *pointer)
 {
     struct image *image = pointer;
@@ -187,6 +195,10 @@ CHILD_CODE _Noreturn void child_main(void *pointer)
     for (uint32_t i = 0; i < image->step_count; i++) {
         const struct step *step = &steps[i];
         struct record *record = &image->records[i];
+        if (passed_over(image, step)) {
+            record->result = PASSED_OVER;
+            continue;
+        }
         if (i >= image->hold_at) {
             hold(image, i);
             now = monotonic_ns();
@@ -209,6 +221,8 @@ CHILD_CODE _Noreturn void child_main(void *pointer)
         record->end_ns = now;
         if (!(step->flags & STEP_FORKS) || result < 0)
             record->result = result;
+        if (step->store_at != 0)
+            *(int32_t *)((char *)image + step->store_at) = (int32_t)result;
         int refused = result < 0 && result >= -4095 && !tolerates(step, result);
         int unexpected = (step->flags & STEP_EXPECT_ZERO) && result > 0;
         if (refused || unexpected) {

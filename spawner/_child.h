@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define NEVER UINT32_MAX
+#define PASSED_OVER (-125) /* -ECANCELED, which no system call of a plan returns */
 
 enum argument_kind {
     ARG_VALUE = 0,  /* the number itself */
@@ -22,6 +23,7 @@ enum step_flag {
     STEP_FORKS = 1,         /* returns twice; where it returns non-zero the process ends (runc's stages) */
     STEP_EXPECT_ZERO = 2,   /* a positive result is a failure too */
     STEP_TOLERATE_ALL = 4,  /* no errno ends the plan: the result says "unknown" */
+    STEP_INIT = 8,          /* vfork: the new process goes on here, the old one with the last step (a reaper) */
 };
 
 struct step {
@@ -31,12 +33,15 @@ struct step {
     uint8_t flags;
     uint8_t reserved;
     int16_t tolerated[4]; /* errnos after which the plan goes on; 0 for none */
+    int32_t guard;        /* N+1: only if step N succeeded; -(N+1): only if it failed; 0: always */
+    uint32_t store_at;    /* where in the image the result belongs, as 32 bits; 0: nowhere */
+    uint32_t unused;
 };
 
 struct record {
     uint64_t start_ns; /* CLOCK_MONOTONIC; 0: never begun */
     uint64_t end_ns;   /* 0: never returned */
-    int64_t result;    /* as the kernel returns it: -errno */
+    int64_t result;    /* as the kernel returns it: -errno; PASSED_OVER where a guard said so */
 };
 
 struct image {

@@ -369,6 +369,54 @@ static PyObject *probe_clone3(PyObject *self, PyObject *args)
     return PyLong_FromLong(result < 0 ? errno : 0);
 }
 
+PyDoc_STRVAR(call_doc,
+"call(number, *args) -> int\n\n"
+"Make a system call in the calling thread, with up to six arguments: an int is passed as it is, None as a null pointer,\n"
+"bytes as a pointer to them, a bytearray as a pointer that the kernel may write to. Raises OSError.");
+
+static PyObject *call(PyObject *self, PyObject *args)
+{
+    (void)self;
+    Py_ssize_t count = PyTuple_Size(args);
+    long raw[7] = {0};
+    Py_buffer buffers[7];
+    int held = 0;
+    PyObject *answer = NULL;
+    if (count < 1 || count > 7) {
+        PyErr_SetString(PyExc_TypeError, "call() takes a number and up to six arguments");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *argument = PyTuple_GetItem(args, i);
+        if (argument == Py_None)
+            continue;
+        if (PyLong_Check(argument)) {
+            raw[i] = (long)PyLong_AsUnsignedLongLongMask(argument);
+            if (PyErr_Occurred())
+                goto out;
+        } else {
+            int flags = PyBytes_Check(argument) ? PyBUF_SIMPLE : PyBUF_WRITABLE;
+            if (PyObject_GetBuffer(argument, &buffers[held], flags) < 0)
+                goto out;
+            raw[i] = (long)buffers[held++].buf;
+        }
+    }
+    PyThreadState *thread = PyEval_SaveThread();
+    long result = syscall(raw[0], raw[1], raw[2], raw[3], raw[4], raw[5], raw[6]);
+    int error = errno;
+    PyEval_RestoreThread(thread);
+    if (result == -1) {
+        errno = error;
+        PyErr_SetFromErrno(PyExc_OSError);
+    } else {
+        answer = PyLong_FromLong(result);
+    }
+out:
+    while (held > 0)
+        PyBuffer_Release(&buffers[--held]);
+    return answer;
+}
+
 /* ---- the module ---- */
 
 static const struct {
@@ -376,11 +424,30 @@ static const struct {
     long number;
 } SYSCALLS[] = {
 #define SYSCALL(name) {#name, SYS_##name}
-    SYSCALL(chdir), SYSCALL(clone), SYSCALL(clone3), SYSCALL(close), SYSCALL(close_range), SYSCALL(dup3),
-    SYSCALL(execve), SYSCALL(exit), SYSCALL(exit_group), SYSCALL(fcntl), SYSCALL(ioctl), SYSCALL(kill),
-    SYSCALL(mount), SYSCALL(openat), SYSCALL(ppoll), SYSCALL(prctl), SYSCALL(readlinkat), SYSCALL(rt_sigaction),
-    SYSCALL(rt_sigprocmask), SYSCALL(setdomainname), SYSCALL(sethostname), SYSCALL(setsid), SYSCALL(socket),
-    SYSCALL(unshare), SYSCALL(write),
+    SYSCALL(acct), SYSCALL(add_key), SYSCALL(bind), SYSCALL(capset), SYSCALL(capget), SYSCALL(chdir), SYSCALL(chroot),
+    SYSCALL(clone), SYSCALL(clone3), SYSCALL(close), SYSCALL(close_range), SYSCALL(connect), SYSCALL(dup),
+    SYSCALL(dup3), SYSCALL(execve), SYSCALL(execveat), SYSCALL(exit), SYSCALL(exit_group), SYSCALL(faccessat2),
+    SYSCALL(fchdir), SYSCALL(fchmod), SYSCALL(fchmodat), SYSCALL(fchown), SYSCALL(fchownat), SYSCALL(fcntl),
+    SYSCALL(fsconfig), SYSCALL(fsmount), SYSCALL(fsopen), SYSCALL(fspick), SYSCALL(ftruncate), SYSCALL(futex),
+    SYSCALL(getcwd), SYSCALL(getegid), SYSCALL(geteuid), SYSCALL(getgid), SYSCALL(getgroups), SYSCALL(getpgid),
+    SYSCALL(getpid), SYSCALL(getppid), SYSCALL(getpriority), SYSCALL(getresgid), SYSCALL(getresuid), SYSCALL(getsid),
+    SYSCALL(getsockname), SYSCALL(gettid), SYSCALL(getuid), SYSCALL(ioctl), SYSCALL(ioprio_get), SYSCALL(ioprio_set),
+    SYSCALL(keyctl), SYSCALL(kill), SYSCALL(landlock_add_rule), SYSCALL(landlock_create_ruleset),
+    SYSCALL(landlock_restrict_self), SYSCALL(lseek), SYSCALL(memfd_create), SYSCALL(mkdirat), SYSCALL(mknodat),
+    SYSCALL(mmap), SYSCALL(mount), SYSCALL(mount_setattr), SYSCALL(move_mount), SYSCALL(mprotect), SYSCALL(munmap),
+    SYSCALL(nanosleep), SYSCALL(open_tree), SYSCALL(openat), SYSCALL(openat2), SYSCALL(personality),
+    SYSCALL(pidfd_open), SYSCALL(pidfd_send_signal), SYSCALL(pidfd_getfd), SYSCALL(pipe2), SYSCALL(pivot_root),
+    SYSCALL(ppoll), SYSCALL(prctl), SYSCALL(prlimit64), SYSCALL(ptrace), SYSCALL(read), SYSCALL(readlinkat),
+    SYSCALL(recvfrom), SYSCALL(renameat2), SYSCALL(rt_sigaction), SYSCALL(rt_sigprocmask), SYSCALL(rt_sigqueueinfo),
+    SYSCALL(sched_getaffinity), SYSCALL(sched_getattr), SYSCALL(sched_setaffinity), SYSCALL(sched_setattr),
+    SYSCALL(sched_yield), SYSCALL(seccomp), SYSCALL(semctl), SYSCALL(semget), SYSCALL(semop), SYSCALL(sendmsg),
+    SYSCALL(sendto), SYSCALL(setdomainname), SYSCALL(setfsgid), SYSCALL(setfsuid), SYSCALL(setgid),
+    SYSCALL(setgroups), SYSCALL(sethostname), SYSCALL(setns), SYSCALL(setpgid), SYSCALL(setpriority),
+    SYSCALL(setregid), SYSCALL(setresgid), SYSCALL(setresuid), SYSCALL(setreuid), SYSCALL(setsid),
+    SYSCALL(setsockopt), SYSCALL(setuid), SYSCALL(shmat), SYSCALL(shmctl), SYSCALL(shmdt), SYSCALL(shmget),
+    SYSCALL(socket), SYSCALL(socketpair), SYSCALL(statfs), SYSCALL(statx), SYSCALL(symlinkat), SYSCALL(sysinfo),
+    SYSCALL(tgkill), SYSCALL(umask), SYSCALL(umount2), SYSCALL(uname), SYSCALL(unlinkat), SYSCALL(unshare),
+    SYSCALL(utimensat), SYSCALL(wait4), SYSCALL(waitid), SYSCALL(write),
 #undef SYSCALL
 };
 
@@ -391,6 +458,7 @@ static PyMethodDef METHODS[] = {
     {"dispositions", dispositions, METH_NOARGS, dispositions_doc},
     {"environment", environment, METH_NOARGS, environment_doc},
     {"probe_clone3", probe_clone3, METH_NOARGS, probe_clone3_doc},
+    {"call", call, METH_VARARGS, call_doc},
     {NULL, NULL, 0, NULL},
 };
 

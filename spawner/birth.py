@@ -10,15 +10,16 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from spawner import _native, procfs
+from spawner.act import Act
 from spawner.causes import explain
 from spawner.errors import LaunchError
 from spawner.image import NEVER, Image, lay_out
 from spawner.namespaces import BY_NAME, BY_PROC, KINDS
-from spawner.plan import Plan
+from spawner.plan import Action, Plan, Preparation, Prepared, Undo
 from spawner.spec import Mechanism
 from spawner.stdio import Streams, above_stdio
 
@@ -68,6 +69,7 @@ class Birth:
         self.held: int | None = None
         self.start_time: int | None = None
         self.seen_ns: int | None = None
+        self.running = False
         self.span = (0, 0, 0)
         self.image: Image | None = None
         self._stack: object = None
@@ -75,6 +77,11 @@ class Birth:
         self._goal = NEVER
         self._lent: list[int] = []
         self._second_fork = plan.second_fork
+        self.prepared: dict[str, Prepared] = {}
+        self.acts: list[Act] = []
+        self._undos: list[tuple[Undo, bool]] = []
+        self._actions = list(plan.actions)
+        self._refused: tuple[str, int] | None = None
 
     @property
     def span_since_origin(self) -> tuple[int, int]:
@@ -83,15 +90,25 @@ class Birth:
 
     # ---- forward ----
 
-    def begin(self, *, mask: int, hold_at: int | None, inject: tuple[int, int] | None) -> None:
-        """Make the child and wait until it is held or runs the program. Raises LaunchError."""
-        slots = dict(self.streams.child)
-        slots["sigmask"] = mask
+    def begin(self, *, mask: int, hold_at: int | None, inject: tuple[int | str, int] | None) -> None:
+        """Make the child and wait until it is held or runs the program. Raises LaunchError.
+
+        ``inject`` (step's index, or label of what the parent does; errno) lets that fail.
+        """
+        slots: dict[str, int | bytes] = {**self.streams.child, **self.streams.names, "sigmask": mask}
         self._goal = NEVER if hold_at is None else hold_at
+        fault: tuple[int, int] | None = None
+        match inject:
+            case str(label), number:
+                self._refused = label, number
+            case int(index), number:
+                fault = index, number
         try:
-            if self.plan.pdeathsig is not None or hold_at is not None:
+            for preparation in self.plan.preparations:
+                self._prepare(preparation, slots)
+            if self.plan.pdeathsig is not None or hold_at is not None or self.plan.actions:
                 slots["parent_pidfd"] = self._lend(os.pidfd_open(os.getpid()))
-            self._make(slots, inject)
+            self._make(slots, fault)
         except LaunchError:
             self.discard()
             raise
@@ -104,6 +121,39 @@ class Birth:
         if not self._shares_descriptors:
             self._take_back()
         self._settle()
+
+    def _prepare(self, preparation: Preparation, slots: dict[str, int | bytes]) -> None:
+        with self._acting(preparation.label, preparation.text, preparation.phase, preparation.path):
+            prepared = preparation.does()
+            self.prepared[preparation.label] = prepared
+            self._undos.append((prepared.undo, False))
+            slots.update(prepared.slots)
+            for fd in prepared.lend():
+                self._lent.append(fd)
+
+    def _act(self, action: Action) -> None:
+        with self._acting(action.label, action.text, action.phase, action.path):
+            undo = action.does(self)
+            if undo is not None:
+                self._undos.append((undo, action.lasting))
+
+    @contextmanager
+    def _acting(self, label: str, text: str, phase: str, path: str | None) -> Iterator[None]:
+        """Note what the parent does, and word its errors."""
+        start = time.monotonic_ns()
+        number = 0
+        try:
+            if self._refused is not None and self._refused[0] == label:
+                raise OSError(self._refused[1], os.strerror(self._refused[1]))
+            yield
+        except LaunchError as error:
+            number = error.errno or 0
+            raise
+        except OSError as error:
+            number = error.errno or 0
+            raise self._error(label, None, number, path or error.filename) from error
+        finally:
+            self.acts.append(Act(label, phase, text, start, time.monotonic_ns(), -number))
 
     def go_on(self, hold_at: int | None) -> None:
         """Let a held child go on, to the step before which it shall wait next or to execve. Raises LaunchError."""
@@ -121,8 +171,15 @@ class Birth:
 
     @property
     def _next_hold(self) -> int:
-        """Where the child waits next: as wanted, but as soon as it has descriptors of its own where it shares ours."""
-        return min(self._goal, _OWN_DESCRIPTORS) if self._lent and self._shares_descriptors else self._goal
+        """Where the child waits next: as wanted, or for us to act, or until it has descriptors of its own where it
+        shares ours.
+        """
+        stops = [self._goal]
+        if self._lent and self._shares_descriptors:
+            stops.append(_OWN_DESCRIPTORS)
+        if self._actions:
+            stops.append(self._actions[0].before)
+        return min(stops)
 
     @property
     def _shares_descriptors(self) -> bool:
@@ -141,7 +198,7 @@ class Birth:
             os.close(self._lent.pop())
         self.streams.close_child_ends()
 
-    def _make(self, slots: dict[str, int], inject: tuple[int, int] | None) -> None:
+    def _make(self, slots: dict[str, int | bytes], inject: tuple[int, int] | None) -> None:
         if self.plan.confirms:
             with _pair_lock:
                 self._sync, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
@@ -151,14 +208,17 @@ class Birth:
         else:
             self._spawn(slots, -1, inject)
 
-    def _spawn(self, slots: Mapping[str, int], child_end: int, inject: tuple[int, int] | None) -> None:
+    def _spawn(self, slots: Mapping[str, int | bytes], child_end: int, inject: tuple[int, int] | None) -> None:
         plan = self.plan
         layout = lay_out(plan)
+        parent_pidfd, cgroup_fd = slots.get("parent_pidfd", -1), slots.get("cgroup_fd", -1)
+        assert isinstance(parent_pidfd, int)
+        assert isinstance(cgroup_fd, int)
         self.image = Image(
             layout,
             slots,
             sync_fd=child_end,
-            parent_pidfd=slots.get("parent_pidfd", -1),
+            parent_pidfd=parent_pidfd,
             hold_at=self._next_hold,
             inject=inject,
         )
@@ -171,7 +231,7 @@ class Birth:
                 self.image.map,
                 layout.relocations,
                 _STACK if plan.clone_flags & _VM else 0,
-                -1,
+                cgroup_fd,
                 made,
             )
         except OSError as error:
@@ -223,11 +283,13 @@ class Birth:
                     (index,) = struct.unpack("=I", word)
                     if self._shares_descriptors and index >= _OWN_DESCRIPTORS:
                         self._take_back()
+                    self._adopt(index)
+                    while self._actions and self._actions[0].before <= index:
+                        self._act(self._actions.pop(0))
                     if index < self._goal:
                         self._send_word()
                         continue
                     self.held = index
-                    self._adopt()
                     return False
                 self._adopt()
                 return True
@@ -241,11 +303,14 @@ class Birth:
         except ConnectionResetError:
             return b""
 
-    def _adopt(self) -> bool:
-        """Where the plan forks a second time, go over from the process that made the child to the child."""
+    def _adopt(self, waits_at: int | None = None) -> bool:
+        """Where the plan forks a second time, go over from the process that made the child to the child.
+
+        ``waits_at``: the step before which whoever sent a word is waiting.
+        """
         if self._second_fork is None or self.image is None:
             return False
-        if self.held is not None and self.held <= self._second_fork:
+        if waits_at is not None and waits_at <= self._second_fork:
             return False
         wait_readable(self.pidfd)
         final = self.image.record(self._second_fork)[2]
@@ -279,6 +344,7 @@ class Birth:
         self.image.freeze()
         self._release()
         self._compare()
+        self.running = True
 
     def _look_at_exec(self, current: int) -> None:
         """Where it has ended already, its flags say for certain whether it got as far as the new program."""
@@ -292,8 +358,17 @@ class Birth:
 
     def _compare(self) -> None:
         """What was asked for against what the child read from the kernel just before execve."""
-        if not self.plan.asked:
-            return
+        assert self.image is not None
+        for check in self.plan.checks:
+            found = check.found(self.image.record(check.step)[2], self.image.written(check.step))
+            if found is not None and found != check.wanted:
+                raise LaunchError(
+                    f"read back {check.what}", cause=f"{check.wanted} was asked for, the kernel says {found}"
+                )
+        if self.plan.asked:
+            self._compare_namespaces()
+
+    def _compare_namespaces(self) -> None:
         found = self.namespaces()
         ours = procfs.namespaces("thread-self", [BY_NAME[name].proc for name in self.plan.asked])
         for name in self.plan.asked:
@@ -387,6 +462,24 @@ class Birth:
         if self.image is not None:
             self.image.freeze()
         self.streams.close()
+        self.undo(all_of_it=not self.running)
+
+    def undo(self, *, all_of_it: bool) -> None:
+        """Take back what the parent made, the last first; what is to outlast the child only where ``all_of_it``.
+
+        What cannot be taken back does not keep the rest from being so: the first error is raised at the end.
+        """
+        errors: list[OSError] = []
+        while self._undos:
+            undo, lasting = self._undos.pop()
+            if lasting and not all_of_it:
+                continue
+            try:
+                undo()
+            except OSError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _end_both(self) -> None:
         """End a child that may be forking for the second time, and what it has forked.

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 
+from spawner.cause import Cause
+from spawner.parts import cgroup, files, ids, landlock, life, limits, namespaces, network, seccomp, security
 from spawner.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """A likely cause: ``steps`` are labels (a leading ``*`` matches any beginning), ``when`` narrows it further."""
-
-    steps: tuple[str, ...]
-    errno: int
-    cause: str
-    remedy: str
-    when: Callable[[Plan, str | None], bool] | None = None
 
 
 def _wants_privilege(plan: Plan, path: str | None) -> bool:
@@ -41,6 +30,16 @@ _BIRTHS = ("clone3", "clone", "unshare", "second fork", "fork", "vfork")
 _MAPS = ("write uid_map", "write gid_map")
 
 CAUSES: tuple[Cause, ...] = (
+    *cgroup.CAUSES,
+    *files.CAUSES,
+    *ids.CAUSES,
+    *landlock.CAUSES,
+    *life.CAUSES,
+    *limits.CAUSES,
+    *namespaces.CAUSES,
+    *network.CAUSES,
+    *seccomp.CAUSES,
+    *security.CAUSES,
     Cause(
         _BIRTHS,
         errno.EPERM,

@@ -11,6 +11,7 @@ from spawner.errors import Problem
 from spawner.flags import BY_NAME
 from spawner.namespaces import BY_NAME as KINDS
 from spawner.namespaces import names_of
+from spawner.parts import cgroup, files, ids, landlock, life, limits, namespaces, network, seccomp, security
 from spawner.rules import refusals
 from spawner.spec import Mechanism, Spec, Stdio
 
@@ -25,12 +26,30 @@ def problems_of(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int, 
     """Every reason not to launch a well-formed Spec; those the kernel would find only where ``spec.check`` is on."""
     found = ways.problems_of(spec, mechanism, hold)
     found += _incomplete(spec)
+    asked = names_of(ways.wanted_flags(spec)[0])
+    for problems in PARTS:
+        found += problems(spec, asked)
     found += _harmful(spec, mechanism, flags, exit_signal)
     if mechanism is Mechanism.POSIX_SPAWN:
         found += _beyond_posix_spawn(spec)
     if spec.check:
         found += _refused(spec, mechanism, flags, exit_signal)
     return found
+
+
+PARTS = (
+    namespaces.problems,
+    ids.problems,
+    files.problems,
+    limits.problems,
+    cgroup.problems,
+    security.problems,
+    seccomp.problems,
+    landlock.problems,
+    network.problems,
+    life.problems,
+)
+"""What each part of a launch has against a Spec that is well-formed in itself."""
 
 
 def malformed(spec: Spec) -> Iterator[Problem]:

@@ -105,7 +105,14 @@ class Child:
         if birth.image is None:
             return (Event(None, "posix_spawn", "birth", self.plan.birth, *birth.span_since_origin, self.pid),)
         return tuple(
-            events(birth.plan, birth.image, origin_ns=birth.origin_ns, birth=birth.span, seen_ns=birth.seen_ns)
+            events(
+                birth.plan,
+                birth.image,
+                origin_ns=birth.origin_ns,
+                birth=birth.span,
+                seen_ns=birth.seen_ns,
+                acts=birth.acts,
+            )
         )
 
     @property

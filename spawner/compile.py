@@ -9,6 +9,7 @@ from functools import lru_cache
 from spawner import _native
 from spawner import mechanism as ways
 from spawner.check import malformed, problems_of, warnings_of
+from spawner.draft import Draft
 from spawner.errors import SpecError
 from spawner.flags import format_mask
 from spawner.kernel import Facts, clone3_errno, facts
@@ -16,7 +17,7 @@ from spawner.namespaces import names_of
 from spawner.plan import Bearing, Plan
 from spawner.program import candidates, vectors
 from spawner.rules import exit_signal_for
-from spawner.sections import SECTIONS, Draft
+from spawner.sections import SECTIONS
 from spawner.spec import Mechanism, Spec, Stdio
 
 
@@ -62,12 +63,14 @@ def _compile(spec: Spec, hold: bool, given: Facts) -> Plan:
         flags=flags,
         asked=names_of(ways.wanted_flags(spec)[0]),
         hold=hold,
-        caught=given.caught,
+        facts=given,
         paths=(given.program,) if given.program else candidates(spec),
     )
     if mechanism is not Mechanism.POSIX_SPAWN:
         for section in SECTIONS:
             section(draft)
+    if draft.actions and flags & ways.VFORK:
+        raise AssertionError("a suspended parent cannot act: spawner.mechanism.waits does not know of it")
     argv, envp = vectors(spec)
     return Plan(
         mechanism=mechanism,
@@ -86,5 +89,8 @@ def _compile(spec: Spec, hold: bool, given: Facts) -> Plan:
         new_session=spec.new_session or spec.stdio is Stdio.PTY,
         program=draft.paths,
         read_back=tuple(draft.read_back),
+        checks=tuple(draft.checks),
+        preparations=tuple(draft.preparations),
+        actions=tuple(draft.actions),
         second_fork=next((i for i, step in enumerate(draft.steps) if step.bearing & Bearing.FORKS), None),
     )

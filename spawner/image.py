@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from spawner import _native
-from spawner.plan import Argument, Out, Packed, Plan, Result, Slot, Step, Strings
+from spawner.plan import Argument, At, Out, Packed, Plan, Result, Slot, Step, Strings, Text
 
 HEADER = struct.Struct("=IIiiIIiIi4xQii")
 RECORD = struct.Struct("=QQq")
-STEP = struct.Struct("=6QI6BBx4h4x")
+STEP = struct.Struct("=6QI6BBx4hiI4x")
 NEVER = 0xFFFFFFFF
 
 if (HEADER.size, RECORD.size, STEP.size) != (_native.HEADER_SIZE, _native.RECORD_SIZE, _native.STEP_SIZE):
@@ -26,6 +26,7 @@ _FAILED_AT = 32
 _HOLD_AT = 16
 _CURRENT_AT = 28
 _BORN_AT = 40
+_STORE_AT = 72  # within a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,19 @@ class Layout:
 
 
 class _Arena:
-    """Memory that arguments point into, growing behind the steps; pointers are noted for relocation."""
+    """Memory that arguments point into, growing behind the steps.
+
+    Noted on the way: ``relocations``, offsets of pointers; ``slots``, places to fill at the launch; ``outs``, where the
+    kernel writes for a step; ``stores``, where a step's result is to be written, by its index.
+    """
 
     def __init__(self, base: int) -> None:
         self.base = base
         self.data = bytearray()
         self.relocations: list[int] = []
+        self.slots: dict[str, list[tuple[int, str]]] = {}
+        self.outs: dict[int, tuple[int, int]] = {}
+        self.stores: dict[int, int] = {}
 
     def place(self, raw: bytes) -> int:
         self.data += bytes(-len(self.data) % 16)
@@ -67,33 +75,52 @@ class _Arena:
             joined += len(value) + 1
         return table
 
+    def place_struct(self, packed: Packed) -> int:
+        fields = [(f"={layout}", value) for layout, value in packed.fields()]
+        offset = self.place(bytes(sum(struct.calcsize(layout) for layout, _ in fields)))
+        place = offset
+        for layout, value in fields:
+            match value:
+                case Slot(name=name):
+                    self.slots.setdefault(name, []).append((place, layout))
+                case Result(step=step):
+                    if step in self.stores:
+                        raise ValueError(f"the result of step {step} is wanted in two structs")
+                    self.stores[step] = place
+                case At(data=data):
+                    struct.pack_into("=Q", self.data, place - self.base, self.place(data))
+                    self.relocations.append(place)
+                case None:
+                    pass
+                case plain:
+                    struct.pack_into(layout, self.data, place - self.base, plain)
+            place += struct.calcsize(layout)
+        return offset
 
-def _lower_argument(
-    arena: _Arena, argument: Argument, place: int, slots: dict[str, list[tuple[int, str]]]
-) -> tuple[int, int]:
-    """Give (value, kind) of an argument; ``place`` is where its value stands in the image."""
-    match argument:
-        case int():
-            return argument & 0xFFFFFFFFFFFFFFFF, _VALUE
-        case Result(step=step):
-            return step, _RESULT
-        case Slot(name=name):
-            slots.setdefault(name, []).append((place, "=q"))
-            return 0, _VALUE
-        case str():
-            return arena.place(os.fsencode(argument) + b"\0"), _OFFSET
-        case bytes():
-            return arena.place(argument), _OFFSET
-        case Strings(values=values):
-            return arena.place_strings(values), _OFFSET
-        case Out(size=size):
-            return arena.place(bytes(size)), _OFFSET
-        case Packed(format=layout, values=values):
-            plain = tuple(0 if isinstance(value, Slot) else value for value in values)
-            offset = arena.place(struct.pack(layout, *plain))
-            if values and isinstance(values[0], Slot):
-                slots.setdefault(values[0].name, []).append((offset, "=" + layout.lstrip("=@")[0]))
-            return offset, _OFFSET
+    def lower(self, argument: Argument, place: int) -> tuple[int, int]:
+        """Give (value, kind) of an argument; ``place`` is where its value stands in the image."""
+        match argument:
+            case int():
+                return argument & 0xFFFFFFFFFFFFFFFF, _VALUE
+            case Result(step=step):
+                return step, _RESULT
+            case Slot(name=name):
+                self.slots.setdefault(name, []).append((place, "=q"))
+                return 0, _VALUE
+            case Text(name=name, size=size):
+                offset = self.place(bytes(size))
+                self.slots.setdefault(name, []).append((offset, f"={size - 1}s"))
+                return offset, _OFFSET
+            case str():
+                return self.place(os.fsencode(argument) + b"\0"), _OFFSET
+            case bytes():
+                return self.place(argument), _OFFSET
+            case Strings(values=values):
+                return self.place_strings(values), _OFFSET
+            case Out(size=size):
+                return self.place(bytes(size)), _OFFSET
+            case Packed():
+                return self.place_struct(argument), _OFFSET
 
 
 @lru_cache(maxsize=256)
@@ -102,40 +129,36 @@ def lay_out(plan: Plan) -> Layout:
     steps_offset = HEADER.size + RECORD.size * len(plan.steps)
     steps_offset += -steps_offset % 8
     arena = _Arena(steps_offset + STEP.size * len(plan.steps))
-    slots: dict[str, list[tuple[int, str]]] = {}
-    outs: dict[int, tuple[int, int]] = {}
-    rows = bytearray()
-    for index, step in enumerate(plan.steps):
-        rows += _lower_step(arena, step, index, steps_offset, slots, outs)
+    rows = [_lower_step(arena, step, index, steps_offset) for index, step in enumerate(plan.steps)]
+    for index, place in arena.stores.items():
+        struct.pack_into("=I", rows[index], _STORE_AT, place)
     header = HEADER.pack(len(plan.steps), steps_offset, -1, -1, NEVER, NEVER, 0, 0, -1, 0, 0, 0)
     head = header.ljust(steps_offset, b"\0")
     return Layout(
-        template=bytes(head + rows + arena.data),
+        template=bytes(head + b"".join(rows) + arena.data),
         relocations=struct.pack(f"={len(arena.relocations)}I", *arena.relocations),
-        slots={name: tuple(places) for name, places in slots.items()},
-        outs=outs,
+        slots={name: tuple(places) for name, places in arena.slots.items()},
+        outs=arena.outs,
     )
 
 
-def _lower_step(
-    arena: _Arena,
-    step: Step,
-    index: int,
-    steps_offset: int,
-    slots: dict[str, list[tuple[int, str]]],
-    outs: dict[int, tuple[int, int]],
-) -> bytes:
+def _lower_step(arena: _Arena, step: Step, index: int, steps_offset: int) -> bytearray:
     number = _native.SYSCALLS.get(step.syscall)
     if number is None:
         raise ValueError(f"{step.syscall}(2) is not in the native table")
     here = steps_offset + STEP.size * index
     values, kinds = [0] * 6, [0] * 6
     for position, argument in enumerate(step.args):
-        values[position], kinds[position] = _lower_argument(arena, argument, here + 8 * position, slots)
+        values[position], kinds[position] = arena.lower(argument, here + 8 * position)
         if isinstance(argument, Out):
-            outs[index] = (values[position], argument.size)
+            arena.outs[index] = (values[position], argument.size)
     tolerated = tuple(step.tolerated) + (0,) * (4 - len(step.tolerated))
-    return STEP.pack(*values, number, *kinds, int(step.bearing), *tolerated)
+    guard = 0
+    if step.only_if is not None:
+        guard = step.only_if.step + 1
+    elif step.unless is not None:
+        guard = -(step.unless.step + 1)
+    return bytearray(STEP.pack(*values, number, *kinds, int(step.bearing), *tolerated, guard, 0))
 
 
 # Mappings between launches, by size: a new one costs as much as the rest of a launch's work in Python.
@@ -167,7 +190,7 @@ class Image:
     def __init__(
         self,
         layout: Layout,
-        slots: Mapping[str, int],
+        slots: Mapping[str, int | bytes],
         *,
         sync_fd: int = -1,
         parent_pidfd: int = -1,
@@ -208,6 +231,11 @@ class Image:
         offset, size = self.layout.outs[index]
         length = min(max(self.record(index)[2], 0), size)
         return self.map[offset : offset + length]
+
+    def written(self, index: int) -> bytes:
+        """All the memory that the kernel had to write into for a step; empty where the step has none."""
+        offset, size = self.layout.outs.get(index, (0, 0))
+        return self.map[offset : offset + size]
 
     def hold_at_once(self) -> None:
         """Let the child wait before its next step, whichever it is."""

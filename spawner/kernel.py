@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 
 from spawner import _native
+
+_CAPABILITY_VERSION_3 = 0x20080522
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +19,19 @@ class Facts:
 
     ``clone3_errno`` is 0 where clone3(2) can be called, else ENOSYS or a filter's errno; ``caught`` has bit
     N-1 set where this process handles signal N; ``program`` is where the search along PATH will end, if that
-    could be looked up beforehand.
+    could be looked up beforehand. The others are looked at where the Spec makes them matter: ``capabilities`` are our
+    effective ones as a mask, ``mount_setattr`` whether that call exists, ``root_attached`` whether our root is mounted
+    on something, as pivot_root(2) needs it (an initramfs is not), ``submounts`` what is mounted below the sources of
+    read-only binds where mount_setattr lacks.
     """
 
     clone3_errno: int = 0
     caught: int = 0
     program: str | None = None
+    capabilities: int = (1 << 64) - 1
+    mount_setattr: bool = True
+    root_attached: bool = True
+    submounts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @lru_cache(maxsize=1)
@@ -31,6 +41,14 @@ def clone3_errno() -> int:
     return 0 if answer == errno.EINVAL else answer
 
 
+def effective_capabilities() -> int:
+    """The effective capabilities of the calling thread as a mask (capget(2))."""
+    header, sets = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytearray(24)
+    _native.call(_native.SYSCALLS["capget"], header, sets)
+    low, _, _, high, _, _ = struct.unpack("=6I", sets)
+    return int(low | high << 32)
+
+
 def facts(candidates: tuple[str, ...] = (), *, handlers: bool = True) -> Facts:
     """The facts of this process, now; ``candidates`` are the files where the program may be.
 
@@ -38,4 +56,4 @@ def facts(candidates: tuple[str, ...] = (), *, handlers: bool = True) -> Facts:
     """
     caught = _native.dispositions()[0] if handlers else 0
     program = next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)
-    return Facts(clone3_errno=clone3_errno(), caught=caught, program=program)
+    return Facts(clone3_errno=clone3_errno(), caught=caught, program=program, capabilities=effective_capabilities())

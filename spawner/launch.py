@@ -24,8 +24,8 @@ def launch(what: Spec | Plan, *, hold: int | str | None = None, inject: tuple[in
     """Make the child and return once it runs its program, or waits before the step named by ``hold``.
 
     ``hold`` is an index or a label; a Plan must have been compiled for holding. ``inject`` (step, errno) lets
-    one step fail with that errno instead of running, for tests. Blocks until execve has succeeded. Raises
-    SpecError for what cannot be launched, LaunchError for what failed; nothing is left behind then.
+    one step, or one thing the parent does, fail with that errno instead of running, for tests. Blocks until execve has
+    succeeded. Raises SpecError for what cannot be launched, LaunchError for what failed; nothing is left behind then.
     """
     origin = time.monotonic_ns()
     plan = compile_spec(what, hold=hold is not None) if isinstance(what, Spec) else what
@@ -37,7 +37,10 @@ def launch(what: Spec | Plan, *, hold: int | str | None = None, inject: tuple[in
         raise ValueError(
             f"the plan is older than our handlers of {names}, which the child must not run: compile it anew"
         )
-    fault = None if inject is None else (index_of(plan, inject[0]), inject[1])
+    fault: tuple[int | str, int] | None = None
+    if inject is not None:
+        ours = {row.label for row in plan.preparations} | {row.label for row in plan.actions}
+        fault = (inject[0] if inject[0] in ours else index_of(plan, inject[0]), inject[1])
     mask = _mask_bits()
     try:
         streams = open_streams(plan.stdio, plan.window)

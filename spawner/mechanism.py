@@ -10,6 +10,7 @@ from spawner.errors import Problem
 from spawner.flags import BY_NAME, format_mask
 from spawner.kernel import Facts
 from spawner.namespaces import ALL_FLAGS, flags_of
+from spawner.oci import IDMapping
 from spawner.spec import Mechanism, Spec
 
 VM = BY_NAME["CLONE_VM"].bit
@@ -76,6 +77,18 @@ def choose(spec: Spec, facts: Facts) -> tuple[Mechanism, str]:
     )
 
 
+def waits(spec: Spec) -> bool:
+    """Whether the child has to wait for its parent on the way, who must not be suspended then."""
+    return any(lines and not _is_own(lines) for lines in (spec.uid_mappings, spec.gid_mappings)) or bool(
+        spec.keep or spec.veth
+    )
+
+
+def _is_own(lines: tuple[IDMapping, ...]) -> bool:
+    """Whether a process may write this map itself: it maps one id, which the kernel demands to be its own."""
+    return len(lines) == 1 and lines[0].size == 1
+
+
 def call_flags(spec: Spec, mechanism: Mechanism, hold: bool) -> int:
     """Every bit given to the call: those asked for and the engine's own.
 
@@ -88,7 +101,7 @@ def call_flags(spec: Spec, mechanism: Mechanism, hold: bool) -> int:
         return 0
     mask = others | (spaces & ~NEWTIME) | VM
     # Where execve has to be confirmed, by a lock that others want too, nobody may be suspended with it.
-    if not hold and not spaces & NEWTIME:
+    if not hold and not spaces & NEWTIME and not waits(spec):
         mask |= VFORK
     if mechanism is Mechanism.CLONE3:
         mask |= PIDFD
@@ -123,10 +136,17 @@ def problems_of(spec: Spec, mechanism: Mechanism, hold: bool) -> list[Problem]:
                 "hold with clone3, clone, fork or fork+unshare",
             )
         )
-    if hold and others & VFORK:
+    if waits(spec) and not way.holds:
         found.append(
             Problem(
-                "CLONE_VFORK suspends the caller until execve, so nobody could let a held child go on",
+                f"{mechanism} suspends the caller until execve, who has to act meanwhile (maps, veth, kept namespaces)",
+                "use clone3, clone or fork+unshare",
+            )
+        )
+    if (hold or waits(spec)) and others & VFORK:
+        found.append(
+            Problem(
+                "CLONE_VFORK suspends the caller until execve, so nobody could let a waiting child go on",
                 "leave CLONE_VFORK out",
             )
         )

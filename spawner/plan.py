@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Protocol
 
 from spawner.spec import Mechanism, Stdio
 
@@ -46,12 +49,46 @@ class Strings:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A path known only at the launch, by name, of less than ``size`` bytes."""
+
+    name: str
+    size: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A pointer, within a struct, to these bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Packed:
-    """A struct in memory: ``format`` as for the struct module, native alignment; printed as ``shown``."""
+    """A struct in memory: ``format`` as for the struct module, without alignment; printed as ``shown``.
+
+    A value may be known only at the launch (Slot), be what an earlier step returned (Result, of 32 bits), or point to
+    bytes (At, format Q).
+    """
 
     format: str
-    values: tuple[int | bytes | Slot, ...]
+    values: tuple[int | bytes | Slot | Result | At, ...]
     shown: str
+
+    def fields(self) -> Iterator[tuple[str, int | bytes | Slot | Result | At | None]]:
+        """Each field's format with its value; None for padding."""
+        values = iter(self.values)
+        for count, kind in _FIELD.findall(self.format.lstrip("=@")):
+            if kind == "x":
+                yield count + kind, None
+            elif kind == "s" or not count:
+                yield count + kind, next(values)
+            else:
+                for _ in range(int(count)):
+                    yield kind, next(values)
+
+
+_FIELD = re.compile(r"(\d*)([a-zA-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +98,7 @@ class Out:
     size: int
 
 
-Argument = int | str | bytes | Result | Slot | Strings | Packed | Out
+Argument = int | str | bytes | Result | Slot | Text | Strings | Packed | Out
 
 
 class Bearing(IntFlag):
@@ -70,6 +107,7 @@ class Bearing(IntFlag):
     FORKS = 1
     EXPECT_ZERO = 2
     TOLERATE_ALL = 4
+    INIT = 8
 
 
 PLAIN = Bearing(0)
@@ -80,7 +118,9 @@ class Step:
     """One system call of the child.
 
     ``label`` names it in timelines and errors, ``phase`` groups it for people, ``path`` is the file it is
-    about. ``tolerated`` are errnos (at most four) after which the plan goes on.
+    about. ``tolerated`` are errnos (at most four) after which the plan goes on. ``only_if`` names an earlier step
+    without whose success this one is passed over, ``unless`` one without whose failure it is (a step that was passed
+    over counts as failed).
     """
 
     label: str
@@ -91,9 +131,86 @@ class Step:
     path: str | None = None
     tolerated: tuple[int, ...] = ()
     bearing: Bearing = PLAIN
+    only_if: Result | None = None
+    unless: Result | None = None
 
     def __str__(self) -> str:
         return f"{self.syscall}({', '.join(map(_shown, self.args))})"
+
+
+class Held(Protocol):
+    """A child that waits for its parent to act."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id in our pid namespace."""
+        ...
+
+    @property
+    def pidfd(self) -> int:
+        """A descriptor of it."""
+        ...
+
+
+Undo = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What the parent does while the child waits before step ``before``.
+
+    ``does`` raises OSError or LaunchError, and may answer what undoes it: called if the launch fails later, or, where
+    ``lasting`` is false, when the child is closed too. ``text`` is what it does, for people.
+    """
+
+    before: int
+    label: str
+    text: str
+    does: Callable[[Held], Undo | None]
+    phase: str
+    path: str | None = None
+    lasting: bool = False
+
+
+class Prepared(Protocol):
+    """What was made before the child: ``slots`` for its plan, and how to take it away again."""
+
+    @property
+    def slots(self) -> dict[str, int | bytes]:
+        """Numbers and paths by the names of the plan's slots."""
+        ...
+
+    def lend(self) -> list[int]:
+        """The descriptors among them, which are closed once the child has its own."""
+        ...
+
+    def undo(self) -> None:
+        """Take it away: if the launch fails, and when the child is closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What the parent makes before there is a child. ``does`` raises OSError or LaunchError and leaves nothing then."""
+
+    label: str
+    text: str
+    does: Callable[[], Prepared]
+    phase: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What a step must have read from the kernel: ``found`` words the answer as ``wanted`` is worded.
+
+    ``found`` is given what the step returned and what the kernel wrote for it, and answers None for unknown.
+    """
+
+    what: str
+    step: int
+    wanted: str
+    found: Callable[[int, bytes], str | None]
 
 
 def _quoted(value: str | bytes, limit: int = 64) -> str:
@@ -119,6 +236,8 @@ def _shown(argument: Argument) -> str:
             return shown or "[" + ", ".join(map(_quoted, values)) + "]"
         case Packed(shown=shown):
             return shown
+        case Text(name=name):
+            return f"{{{name}}}"
         case Out():
             return "…"
 
@@ -150,6 +269,12 @@ class Plan:
     program: tuple[str, ...] = ()
     read_back: tuple[tuple[str, int], ...] = ()
     """Which step reads which of the child's namespaces (OCI name, index)."""
+    checks: tuple[ReadBack, ...] = ()
+    """What else is compared with the kernel's word once execve has succeeded."""
+    preparations: tuple[Preparation, ...] = ()
+    """What the parent makes before the child, in this order."""
+    actions: tuple[Action, ...] = ()
+    """What the parent does while the child waits, in the order of the steps they come before."""
     second_fork: int | None = None
     """Index of the step in which the child forks once more and goes on as its own sibling."""
 
@@ -188,7 +313,16 @@ class Plan:
                 return f"{other}()"
 
     def __str__(self) -> str:
-        width = len(str(len(self.steps) - 1))
-        lines = [f"{'':{width}}  {self.birth}"]
-        lines += [f"{index:{width}}  {step}" for index, step in enumerate(self.steps)]
+        width = len(str(max(len(self.steps) - 1, 0)))
+        lines = [f"{'':{width}}  parent: {preparation.text}" for preparation in self.preparations]
+        lines.append(f"{'':{width}}  {self.birth}")
+        for index, step in enumerate(self.steps):
+            lines += [f"{'':{width}}  parent: {action.text}" for action in self.actions if action.before == index]
+            lines.append(f"{index:{width}}  {step}{_condition(step)}")
         return "\n".join(lines)
+
+
+def _condition(step: Step) -> str:
+    if step.only_if is not None:
+        return f"   # only if step {step.only_if.step} succeeded"
+    return f"   # only if step {step.unless.step} failed" if step.unless is not None else ""

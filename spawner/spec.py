@@ -1,10 +1,27 @@
-"""What a launch is asked to be: frozen values in the words of the OCI runtime-spec."""
+"""What a launch is asked to be: a frozen value in the words of the OCI runtime-spec."""
 
 from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from spawner.oci import (
+    Capabilities,
+    Cgroup,
+    FileOperation,
+    IDMapping,
+    IOPriority,
+    Join,
+    Keep,
+    Landlock,
+    Rlimit,
+    Scheduler,
+    Seccomp,
+    TimeOffset,
+    User,
+    Veth,
+)
 
 
 class Mechanism(StrEnum):
@@ -28,23 +45,6 @@ class Stdio(StrEnum):
     PTY = "pty"
 
 
-@dataclass(frozen=True, slots=True)
-class IDMapping:
-    """One line of a uid_map or gid_map: ``size`` ids from ``container_id`` inside are ``host_id``… outside."""
-
-    container_id: int
-    host_id: int
-    size: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TimeOffset:
-    """What a new time namespace adds to a clock, in seconds and nanoseconds (time_namespaces(7))."""
-
-    secs: int = 0
-    nanosecs: int = 0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """A launch as wanted, hashable, before anything is decided about how.
@@ -59,35 +59,83 @@ class Spec:
     """The whole environment, or None for the caller's at the time of the launch."""
     cwd: str | None = None
     argv0: str | None = None
+
+    # ---- namespaces ----
     namespaces: frozenset[str] = field(default_factory=frozenset)
     """New namespaces by OCI name: mount network pid user uts ipc cgroup time."""
-    uid_mappings: tuple[IDMapping, ...] = ()
-    gid_mappings: tuple[IDMapping, ...] = ()
-    setgroups: str | None = None
-    """"allow", "deny", or None: deny where the kernel demands it before a gid map, else leave alone."""
+    join: tuple[Join, ...] = ()
+    """Existing namespaces to enter, before new ones are made."""
+    keep: tuple[Keep, ...] = ()
+    """New namespaces to keep after the child's end."""
     hostname: str | None = None
     domainname: str | None = None
     time_offsets: tuple[tuple[str, TimeOffset], ...] = ()
     """("monotonic" | "boottime", offset) of a new time namespace."""
-    rootfs_propagation: str = "private"
-    """What a new mount namespace does first: private, slave, shared, or unchanged (mount_namespaces(7))."""
-    mount_proc: str | None = None
-    """Where to mount a fresh procfs, or None."""
     loopback: bool = True
     """Set lo up in a new network namespace."""
+    veth: Veth | None = None
+
+    # ---- ids ----
+    uid_mappings: tuple[IDMapping, ...] = ()
+    gid_mappings: tuple[IDMapping, ...] = ()
+    setgroups: str | None = None
+    """"allow", "deny", or None: deny where the kernel demands it before a gid map, else leave alone."""
+    user: User = field(default_factory=User)
+
+    # ---- files ----
+    rootfs_propagation: str = "private"
+    """What a new mount namespace does first: private, slave, shared, or unchanged (mount_namespaces(7))."""
+    rootfs: str | None = None
+    """The directory to be the root; where it is None and there are ``mounts``, they fill an empty tmpfs."""
+    rootfs_readonly: bool = False
+    mounts: tuple[FileOperation, ...] = ()
+    """What is mounted and made in the new root, in this order."""
+    masked_paths: tuple[str, ...] = ()
+    """Files and directories to hide, by paths inside; what is not there is passed over."""
+    readonly_paths: tuple[str, ...] = ()
+    """Files and directories to make read-only, by paths inside; what is not there is passed over."""
+    mount_proc: str | None = None
+    """Where to mount a fresh procfs, or None."""
+
+    # ---- limits ----
+    rlimits: tuple[Rlimit, ...] = ()
+    cgroup: Cgroup | None = None
+    nice: int | None = None
+    cpu_affinity: frozenset[int] = field(default_factory=frozenset)
+    """The processors it may run on; empty leaves that alone."""
+    scheduler: Scheduler | None = None
+    io_priority: IOPriority | None = None
+    oom_score_adj: int | None = None
+    personality: int | None = None
+    """PER_* and its bits, personality(2)."""
+
+    # ---- security ----
+    no_new_privs: bool = False
+    capabilities: Capabilities | None = None
+    keep_caps: bool = False
+    """Make every permitted capability ambient, so that it survives execve, as unshare(1) has it."""
+    seccomp: tuple[Seccomp, ...] = ()
+    """Filters in the order in which they are installed; the strictest answer counts."""
+    landlock: Landlock | None = None
+
+    # ---- how ----
     clone_flags: int = 0
     """Further CLONE_* bits, passed as they are."""
     exit_signal: int = signal.SIGCHLD
     via: Mechanism = Mechanism.AUTO
+    check: bool = True
+    """False sends what the kernel is known to refuse all the same, to see it refuse."""
+
+    # ---- life ----
     stdio: Stdio = Stdio.INHERIT
     window: tuple[int, int] = (24, 80)
     """Rows and columns of the pty, where ``stdio`` is PTY."""
     new_session: bool = False
     """setsid(2) first; always so on a pty of its own."""
+    init: bool = False
+    """Put a tiny process of ours above the program, which reaps orphans and passes signals on."""
     pdeathsig: int | None = None
     """The signal the child gets when this process dies (PR_SET_PDEATHSIG), or None.
 
     Asked for in another thread than the main one, the child is made by a lasting thread of ours: it has the
     process's namespaces and capabilities, not what the asking thread alone has changed (unshare(2), setns(2))."""
-    check: bool = True
-    """False sends what the kernel is known to refuse all the same, to see it refuse."""

@@ -16,11 +16,13 @@ _NAMES = ("stdin", "stdout", "stderr")
 @dataclass(slots=True)
 class Streams:
     """``child`` maps stdin, stdout, stderr to descriptors for the child (empty: inherited); ``parent`` maps the
-    same names, or ``pty``, to our ends. All are close-on-exec and above 2.
+    same names, or ``pty``, to our ends. All are close-on-exec and above 2. ``names`` has the path of the child's
+    terminal as ``tty``, where it has one of its own.
     """
 
     child: dict[str, int] = field(default_factory=dict)
     parent: dict[str, int] = field(default_factory=dict)
+    names: dict[str, bytes] = field(default_factory=dict)
 
     def close_child_ends(self) -> None:
         """Close what only the child needs; the parent would never see end of file otherwise."""
@@ -81,6 +83,7 @@ def _pty(streams: Streams, window: tuple[int, int]) -> None:
     master, slave = map(above_stdio, os.openpty())
     streams.parent["pty"] = master
     streams.child.update(dict.fromkeys(_NAMES, slave))
+    streams.names["tty"] = os.fsencode(os.ttyname(slave))
     set_window(master, *window)
 
 

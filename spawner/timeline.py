@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from spawner.act import Act
 from spawner.image import Image
 from spawner.plan import Bearing, Plan
 
@@ -13,9 +14,9 @@ from spawner.plan import Bearing, Plan
 class Event:
     """One system call of a launch.
 
-    ``index`` is its place in the plan, None for the call that makes the child. Times are nanoseconds since
-    launch() was called; ``end_ns`` is None while the call has not returned (an execve that succeeded never
-    does: its end is when the parent saw it). ``result`` is the kernel's: -errno on failure, None if unknown.
+    ``index`` is its place in the plan, None for the call that makes the child and what the parent does. Times are
+    nanoseconds since launch() was called; ``end_ns`` is None while the call has not returned (an execve that
+    succeeded never does: its end is when the parent saw it). ``result`` is the kernel's: -errno on failure, None if unknown.
     """
 
     index: int | None
@@ -33,13 +34,30 @@ class Event:
 
 
 def events(
-    plan: Plan, image: Image, *, origin_ns: int, birth: tuple[int, int, int], seen_ns: int | None
-) -> Iterator[Event]:
-    """Read the events in order.
+    plan: Plan,
+    image: Image,
+    *,
+    origin_ns: int,
+    birth: tuple[int, int, int],
+    seen_ns: int | None,
+    acts: Iterable[Act] = (),
+) -> list[Event]:
+    """Read the events, the parent's acts among them, in the order in which they began.
 
     ``birth`` is (start, end, pid) of the call that made the child, ``seen_ns`` when execve was seen to have
     succeeded (None: not yet).
     """
+    found = list(_of_the_child(plan, image, origin_ns, birth, seen_ns))
+    found += [
+        Event(None, act.label, act.phase, act.text, act.start_ns - origin_ns, act.end_ns - origin_ns, act.result)
+        for act in acts
+    ]
+    return sorted(found, key=lambda event: event.start_ns)
+
+
+def _of_the_child(
+    plan: Plan, image: Image, origin_ns: int, birth: tuple[int, int, int], seen_ns: int | None
+) -> Iterator[Event]:
     start, end, pid = birth
     born = image.born_ns or end
     yield Event(None, plan.birth_label, "birth", plan.birth, start - origin_ns, born - origin_ns, pid)

@@ -1,0 +1,32 @@
+"""What the system is called and how late it is: uts and time namespaces."""
+
+from __future__ import annotations
+
+import os
+
+from spawner import mechanism as ways
+from spawner.draft import Draft
+from spawner.plan import Named
+
+
+def names(draft: Draft) -> None:
+    """Set host name and domain name."""
+    for label, name in (("sethostname", draft.spec.hostname), ("setdomainname", draft.spec.domainname)):
+        if name is not None:
+            draft.add(label, label, name, len(os.fsencode(name)), phase="system")
+
+
+def time(draft: Draft) -> None:
+    """Make a time namespace and write its offsets."""
+    if "time" not in draft.asked:
+        return
+    draft.add(
+        "unshare time",
+        "unshare",
+        Named(ways.NEWTIME, "CLONE_NEWTIME"),
+        phase="time",
+        why="entered at execve; until then its offsets can be written",
+    )
+    if draft.spec.time_offsets:
+        text = "".join(f"{clock} {value.secs} {value.nanosecs}\n" for clock, value in draft.spec.time_offsets)
+        draft.write_file("/proc/self/timens_offsets", text, phase="time", label="timens_offsets")
