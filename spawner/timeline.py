@@ -16,7 +16,8 @@ class Event:
 
     ``index`` is its place in the plan, None for the call that makes the child and what the parent does. Times are
     nanoseconds since launch() was called; ``end_ns`` is None while the call has not returned (an execve that
-    succeeded never does: its end is when the parent saw it). ``result`` is the kernel's: -errno on failure, None if unknown.
+    succeeded never does: its end is when the parent saw it). ``result`` is the kernel's: -errno on failure, None if
+    unknown.
     """
 
     index: int | None
