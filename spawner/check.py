@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import fields
 
 from spawner import mechanism as ways
 from spawner.dangers import Hazard, dangers
@@ -159,13 +160,29 @@ def warnings_of(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) 
     return tuple(str(hazard) for hazard in _hazards(spec, mechanism, flags, exit_signal))
 
 
-_PLAN_FIELDS = ("cwd", "hostname", "domainname", "pdeathsig", "mount_proc")
+_BY_LIBC = frozenset(
+    (
+        "args",
+        "env",
+        "argv0",
+        "namespaces",
+        "loopback",
+        "rootfs_propagation",
+        "clone_flags",
+        "exit_signal",
+        "via",
+        "check",
+    )
+    + ("stdio", "window", "new_session")
+)
+"""The fields of a Spec that posix_spawn serves, that mean nothing by themselves, or that other checks speak of."""
 
 
 def _beyond_posix_spawn(spec: Spec) -> Iterator[Problem]:
-    for name in _PLAN_FIELDS:
-        if getattr(spec, name) is not None:
-            yield Problem(f"posix_spawn has no attribute for {name}", "use clone3, clone, fork or vfork")
+    plain = Spec(args=spec.args)
+    for field in fields(Spec):
+        if field.name not in _BY_LIBC and getattr(spec, field.name) != getattr(plain, field.name):
+            yield Problem(f"posix_spawn has no attribute for {field.name}", "use clone3, clone, fork or vfork")
     if spec.stdio is Stdio.PTY:
         yield Problem("posix_spawn cannot give the child a controlling terminal", "use clone3, clone, fork or vfork")
 
