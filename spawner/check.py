@@ -161,19 +161,8 @@ def warnings_of(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) 
 
 
 _BY_LIBC = frozenset(
-    (
-        "args",
-        "env",
-        "argv0",
-        "namespaces",
-        "loopback",
-        "rootfs_propagation",
-        "clone_flags",
-        "exit_signal",
-        "via",
-        "check",
-    )
-    + ("stdio", "window", "new_session")
+    "args env argv0 stdio window new_session namespaces loopback rootfs_propagation clone_flags exit_signal via "
+    "check".split()
 )
 """The fields of a Spec that posix_spawn serves, that mean nothing by themselves, or that other checks speak of."""
 
