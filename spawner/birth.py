@@ -19,7 +19,7 @@ from spawner.causes import explain
 from spawner.errors import LaunchError
 from spawner.image import NEVER, Image, lay_out
 from spawner.namespaces import BY_NAME, BY_PROC, KINDS
-from spawner.plan import Action, Plan, Preparation, Prepared, Undo
+from spawner.plan import Action, Networker, Plan, Preparation, Prepared, Undo
 from spawner.spec import Mechanism
 from spawner.stdio import Streams, above_stdio
 
@@ -60,8 +60,9 @@ class Birth:
     everything is closed and reaped.
     """
 
-    def __init__(self, plan: Plan, streams: Streams, *, origin_ns: int) -> None:
+    def __init__(self, plan: Plan, streams: Streams, *, origin_ns: int, network: Networker | None = None) -> None:
         self.plan = plan
+        self.network = network
         self.streams = streams
         self.origin_ns = origin_ns
         self.pid = -1

@@ -92,5 +92,6 @@ def _compile(spec: Spec, hold: bool, given: Facts) -> Plan:
         checks=tuple(draft.checks),
         preparations=tuple(draft.preparations),
         actions=tuple(draft.actions),
+        veth=spec.veth,
         second_fork=next((i for i, step in enumerate(draft.steps) if step.bearing & Bearing.FORKS), None),
     )

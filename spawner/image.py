@@ -117,8 +117,8 @@ class _Arena:
                 return self.place(argument), _OFFSET
             case Strings(values=values):
                 return self.place_strings(values), _OFFSET
-            case Out(size=size):
-                return self.place(bytes(size)), _OFFSET
+            case Out(size=size, begins=begins):
+                return self.place(begins.ljust(size, b"\0")), _OFFSET
             case Packed():
                 return self.place_struct(argument), _OFFSET
 

@@ -12,23 +12,33 @@ from spawner.birth import Birth, signal_name
 from spawner.causes import explain
 from spawner.child import Child, index_of
 from spawner.compile import compile_spec
-from spawner.errors import LaunchError
+from spawner.errors import LaunchError, SpecError
 from spawner.mechanism import CLEAR_SIGHAND, SIGHAND
-from spawner.plan import Plan
+from spawner.parts.network import UNCONNECTED
+from spawner.plan import Networker, Plan
 from spawner.program import NOT_HERE
 from spawner.spec import Mechanism, Spec, Stdio
 from spawner.stdio import open_streams
 
 
-def launch(what: Spec | Plan, *, hold: int | str | None = None, inject: tuple[int | str, int] | None = None) -> Child:
+def launch(
+    what: Spec | Plan,
+    *,
+    hold: int | str | None = None,
+    inject: tuple[int | str, int] | None = None,
+    network: Networker | None = None,
+) -> Child:
     """Make the child and return once it runs its program, or waits before the step named by ``hold``.
 
     ``hold`` is an index or a label; a Plan must have been compiled for holding. ``inject`` (step, errno) lets
-    one step, or one thing the parent does, fail with that errno instead of running, for tests. Blocks until execve has
-    succeeded. Raises SpecError for what cannot be launched, LaunchError for what failed; nothing is left behind then.
+    one step, or one thing the parent does, fail with that errno instead of running, for tests. ``network`` makes the
+    links of a Spec with a veth. Blocks until execve has succeeded. Raises SpecError for what cannot be launched,
+    LaunchError for what failed; nothing is left behind then.
     """
     origin = time.monotonic_ns()
     plan = compile_spec(what, hold=hold is not None) if isinstance(what, Spec) else what
+    if plan.veth is not None and network is None:
+        raise SpecError((UNCONNECTED,))
     hold_at = None if hold is None else index_of(plan, hold)
     if hold_at is not None and plan.suspends:
         raise ValueError("the plan was not compiled for holding: compile_spec(spec, hold=True)")
@@ -47,7 +57,7 @@ def launch(what: Spec | Plan, *, hold: int | str | None = None, inject: tuple[in
     except OSError as error:
         cause, remedy = explain(plan, "prepare", error.errno or 0, error.filename)
         raise LaunchError("prepare", errno=error.errno, cause=cause, remedy=remedy) from error
-    birth = Birth(plan, streams, origin_ns=origin)
+    birth = Birth(plan, streams, origin_ns=origin, network=network)
     if plan.mechanism is Mechanism.POSIX_SPAWN:
         _posix_spawn(birth)
     elif plan.pdeathsig is not None:

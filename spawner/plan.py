@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Protocol
 
+from spawner.oci import Veth
 from spawner.spec import Mechanism, Stdio
 
 
@@ -93,9 +94,10 @@ _FIELD = re.compile(r"(\d*)([a-zA-Z])")
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """Zeroed memory of ``size`` bytes for the kernel to write into."""
+    """Memory of ``size`` bytes for the kernel to write into: zeroed, but for what it begins with."""
 
     size: int
+    begins: bytes = b""
 
 
 Argument = int | str | bytes | Result | Slot | Text | Strings | Packed | Out
@@ -151,8 +153,24 @@ class Held(Protocol):
         """A descriptor of it."""
         ...
 
+    @property
+    def network(self) -> Networker | None:
+        """What connects it to a network, as given to launch()."""
+        ...
+
 
 Undo = Callable[[], None]
+
+
+class Networker(Protocol):
+    """What makes links: not the engine, which speaks no rtnetlink."""
+
+    def connect(self, held: Held, veth: Veth) -> Undo:
+        """Connect a child that waits in its new network namespace, whole or not at all, and answer what undoes it.
+
+        Raises OSError or LaunchError, as what undoes it does.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +293,8 @@ class Plan:
     """What the parent makes before the child, in this order."""
     actions: tuple[Action, ...] = ()
     """What the parent does while the child waits, in the order of the steps they come before."""
+    veth: Veth | None = None
+    """The links that launch() needs a Networker for."""
     second_fork: int | None = None
     """Index of the step in which the child forks once more and goes on as its own sibling."""
 
