@@ -160,10 +160,8 @@ def warnings_of(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) 
     return tuple(str(hazard) for hazard in _hazards(spec, mechanism, flags, exit_signal))
 
 
-_BY_LIBC = frozenset(
-    "args env argv0 stdio window new_session namespaces loopback rootfs_propagation clone_flags exit_signal via "
-    "check".split()
-)
+_BY_LIBC = {"args", "env", "argv0", "stdio", "window", "new_session", "clone_flags", "exit_signal", "via", "check"}
+_BY_LIBC |= {"namespaces", "loopback", "rootfs_propagation"}
 """The fields of a Spec that posix_spawn serves, that mean nothing by themselves, or that other checks speak of."""
 
 
