@@ -19,16 +19,18 @@ class Facts:
 
     ``clone3_errno`` is 0 where clone3(2) can be called, else ENOSYS or a filter's errno; ``caught`` has bit
     N-1 set where this process handles signal N; ``program`` is where the search along PATH will end, if that
-    could be looked up beforehand. The others are looked at where the Spec makes them matter: ``capabilities`` are our
-    effective ones as a mask, ``mount_setattr`` whether that call exists, ``root_attached`` whether our root is mounted
-    on something, as pivot_root(2) needs it (an initramfs is not), ``submounts`` what is mounted below the sources of
-    read-only binds where mount_setattr lacks.
+    could be looked up beforehand. ``capabilities`` are our effective ones as a mask, ``permitted`` and ``inheritable``
+    those sets. The others are looked at where the Spec makes them matter: ``mount_setattr`` whether that call exists,
+    ``root_attached`` whether our root is mounted on something, as pivot_root(2) needs it (an initramfs is not),
+    ``submounts`` what is mounted below the sources of read-only binds where mount_setattr lacks.
     """
 
     clone3_errno: int = 0
     caught: int = 0
     program: str | None = None
     capabilities: int = (1 << 64) - 1
+    permitted: int = (1 << 64) - 1
+    inheritable: int = 0
     mount_setattr: bool = True
     root_attached: bool = True
     submounts: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -41,12 +43,18 @@ def clone3_errno() -> int:
     return 0 if answer == errno.EINVAL else answer
 
 
-def effective_capabilities() -> int:
-    """The effective capabilities of the calling thread as a mask (capget(2))."""
+def capability_sets() -> tuple[int, int, int]:
+    """(effective, permitted, inheritable) capabilities of the calling thread as masks (capget(2))."""
     header, sets = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytearray(24)
     _native.call(_native.SYSCALLS["capget"], header, sets)
-    low, _, _, high, _, _ = struct.unpack("=6I", sets)
-    return int(low | high << 32)
+    low = struct.unpack_from("=3I", sets)
+    high = struct.unpack_from("=3I", sets, 12)
+    return low[0] | high[0] << 32, low[1] | high[1] << 32, low[2] | high[2] << 32
+
+
+def effective_capabilities() -> int:
+    """The effective capabilities of the calling thread as a mask."""
+    return capability_sets()[0]
 
 
 def facts(candidates: tuple[str, ...] = (), *, handlers: bool = True) -> Facts:
@@ -56,4 +64,12 @@ def facts(candidates: tuple[str, ...] = (), *, handlers: bool = True) -> Facts:
     """
     caught = _native.dispositions()[0] if handlers else 0
     program = next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)
-    return Facts(clone3_errno=clone3_errno(), caught=caught, program=program, capabilities=effective_capabilities())
+    effective, permitted, inheritable = capability_sets()
+    return Facts(
+        clone3_errno=clone3_errno(),
+        caught=caught,
+        program=program,
+        capabilities=effective,
+        permitted=permitted,
+        inheritable=inheritable,
+    )
