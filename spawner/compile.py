@@ -14,6 +14,7 @@ from spawner.errors import SpecError
 from spawner.flags import format_mask
 from spawner.kernel import Facts, clone3_errno, facts
 from spawner.namespaces import names_of
+from spawner.oci import User
 from spawner.plan import Bearing, Plan
 from spawner.program import candidates, vectors
 from spawner.rules import exit_signal_for
@@ -43,9 +44,13 @@ def _settled(spec: Spec, environment: bytes) -> Spec:
 
 
 def _findable(spec: Spec) -> tuple[str, ...]:
-    """Where the program may be, if that can be looked up from here: the child may be in another directory."""
+    """Where the program may be, if that can be looked up from here.
+
+    The child may be in another directory or root, or may be somebody who may execute something else.
+    """
+    elsewhere = bool(spec.rootfs or spec.mounts or spec.masked_paths or spec.join or spec.landlock)
     paths = candidates(spec)
-    return paths if all(path.startswith("/") for path in paths) else ()
+    return paths if not elsewhere and spec.user == User() and all(path.startswith("/") for path in paths) else ()
 
 
 @lru_cache(maxsize=64)
