@@ -117,7 +117,8 @@ def script(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
 def qemu(kernel: Kernel, initramfs: Path, console: Path, output: int, status: int) -> list[str]:
     """Write qemu's command line; ``output`` and ``status`` are descriptors that it writes to, ``console`` a file."""
     channels = {"output": f"/dev/fd/{output}", "status": f"/dev/fd/{status}"}
-    command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    command = ["setpriv", "--pdeathsig", "KILL"]  # it ends with us, however we end
+    command += ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     # la57=off: a page walk of four steps instead of five, each of which is emulated
     command += ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", "2", "-m", "2G"]
     command += ["-kernel", str(kernel.image), "-initrd", str(initramfs)]
