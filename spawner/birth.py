@@ -366,6 +366,9 @@ class Birth:
                 raise LaunchError(
                     f"read back {check.what}", cause=f"{check.wanted} was asked for, the kernel says {found}"
                 )
+        for look in self.plan.looks:
+            if (wrong := look.wrong(self)) is not None:
+                raise LaunchError(f"read back {look.what}", cause=wrong)
         if self.plan.asked:
             self._compare_namespaces()
 

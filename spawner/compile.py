@@ -95,6 +95,7 @@ def _compile(spec: Spec, hold: bool, given: Facts) -> Plan:
         program=draft.paths,
         read_back=tuple(draft.read_back),
         checks=tuple(draft.checks),
+        looks=tuple(draft.looks),
         preparations=tuple(draft.preparations),
         actions=tuple(draft.actions),
         veth=spec.veth,

@@ -13,6 +13,7 @@ from spawner.plan import (
     Argument,
     Bearing,
     Held,
+    Look,
     Named,
     Preparation,
     ReadBack,
@@ -49,6 +50,7 @@ class Draft:
     ns_directory: Result | None = None
     read_back: list[tuple[str, int]] = field(default_factory=list)
     checks: list[ReadBack] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     preparations: list[Preparation] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
@@ -96,3 +98,7 @@ class Draft:
     def expect(self, what: str, step: Result, wanted: str, found: Callable[[int, bytes], str | None]) -> None:
         """Compare what a step read with what was asked for; the fields are ReadBack's."""
         self.checks.append(ReadBack(what, step.step, wanted, found))
+
+    def look(self, look: Look) -> None:
+        """Let the parent look at the child once it runs its program."""
+        self.looks.append(look)

@@ -110,6 +110,7 @@ class Bearing(IntFlag):
     EXPECT_ZERO = 2
     TOLERATE_ALL = 4
     INIT = 8
+    QUIET = 16  # from here on no call but the steps' own: no clock is read and nobody waited for
 
 
 PLAIN = Bearing(0)
@@ -231,6 +232,17 @@ class ReadBack:
     found: Callable[[int, bytes], str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the parent looks at from outside once the child runs its program.
+
+    ``wrong`` answers what is not as it was asked for, or None where all is well or unknown: the child may have ended.
+    """
+
+    what: str
+    wrong: Callable[[Held], str | None]
+
+
 def _quoted(value: str | bytes, limit: int = 64) -> str:
     text = value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
     cut = text[:limit].encode("unicode_escape", "surrogateescape").decode("ascii", "backslashreplace")
@@ -289,6 +301,8 @@ class Plan:
     """Which step reads which of the child's namespaces (OCI name, index)."""
     checks: tuple[ReadBack, ...] = ()
     """What else is compared with the kernel's word once execve has succeeded."""
+    looks: tuple[Look, ...] = ()
+    """What is looked at from outside then."""
     preparations: tuple[Preparation, ...] = ()
     """What the parent makes before the child, in this order."""
     actions: tuple[Action, ...] = ()

@@ -41,6 +41,28 @@ def flags_and_start(pidfd: int) -> tuple[int, int] | None:
     return int(fields[6]), int(fields[19])
 
 
+def status(process: int | str, *names: str) -> tuple[str | None, ...]:
+    """Fields of /proc/PID/status by name; None for one that is not there, or where the process is not."""
+    try:
+        with open(f"/proc/{process}/status", "rb", buffering=0) as file:
+            text = file.read(8192).decode("utf-8", "replace")
+    except _VANISHED:
+        return (None,) * len(names)
+    found = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return tuple(found[name].strip() if name in found else None for name in names)
+
+
+def identity(process: int | str = "self") -> tuple[int, int, bool] | None:
+    """(pid, start time in clock ticks since boot, whether it has not ended) of a process, as this /proc numbers it."""
+    try:
+        with open(f"/proc/{process}/stat", "rb", buffering=0) as file:
+            raw = file.read(1024)
+    except _VANISHED:
+        return None
+    fields = raw[raw.rindex(b")") + 2 :].split()
+    return int(raw.split(b" ", 1)[0]), int(fields[19]), fields[0] not in b"ZX"
+
+
 def namespaces(process: int | str, links: Iterable[str]) -> dict[str, int | None]:
     """The inodes of links in /proc/PID/ns; ``process`` may also be ``thread-self``."""
     try:
