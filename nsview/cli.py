@@ -27,6 +27,7 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("run", "launch a program with any clone flags, in the foreground", ENGINE_FAILED),
+    Command("enter", "run a program in the namespaces of a process", ENGINE_FAILED),
     Command("ps", "processes and their namespaces"),
     Command("ns", "namespaces and their members"),
     Command("diff", "how two processes differ: namespaces, sharing, usage"),
@@ -45,7 +46,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with one line on stderr, and where to read more."""
+        message += self._meant(message)
         self.exit(self.bad_input, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+    def _meant(self, message: str) -> str:
+        """What options an unknown one is spelt like."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown == message:
+            return ""
+        from difflib import get_close_matches  # only for people who mistyped
+
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        found = get_close_matches(unknown.split()[0].partition("=")[0], known, n=3) if unknown[:2] == "--" else []
+        return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
 class _ShowVersion(argparse.Action):

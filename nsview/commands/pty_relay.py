@@ -13,6 +13,7 @@ import tty
 from collections.abc import Callable
 from typing import Any
 
+from nsview.commands.window import own_size
 from spawner import Child, Exit
 
 _CHUNK = 65536
@@ -39,17 +40,6 @@ def _raw(fd: int) -> Callable[[], None]:
     attributes = termios.tcgetattr(fd)
     tty.setraw(fd, termios.TCSADRAIN)  # not TCSAFLUSH: what was typed ahead is for the program
     return lambda: termios.tcsetattr(fd, termios.TCSADRAIN, attributes)
-
-
-def own_size() -> tuple[int, int] | None:
-    """Rows and columns of our terminal, if we have one."""
-    for fd in (1, 0, 2):
-        try:
-            size = os.get_terminal_size(fd)
-        except OSError:  # closed, or no terminal
-            continue
-        return size.lines, size.columns
-    return None
 
 
 def _follow_size(child: Child) -> None:

@@ -69,9 +69,9 @@ def test_an_unknown_option_is_one_message_and_the_commands_status(
     assert err.count("\n") == 2
 
 
-def test_run_answers_bad_input_with_125_and_the_others_with_2() -> None:
+def test_what_launches_answers_bad_input_with_125_and_the_others_with_2() -> None:
     statuses = {command.name: command.bad_input for command in cli.COMMANDS}
-    assert statuses.pop("run") == 125
+    assert statuses.pop("run") == statuses.pop("enter") == 125
     assert set(statuses.values()) == {2}
 
 

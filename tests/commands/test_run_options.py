@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from launched import complaint, run, said, words
 
-from nsview.commands import run_options
+from nsview.commands import options as run_options
 from nsview.commands.run import add_parser, prepare
 from spawner import Mechanism, Spec, Stdio
 from spawner.namespaces import KINDS
@@ -323,7 +323,7 @@ BAD = {
     "a time that is none": (("--timeout", "nan"), "nan"),
     "an endless time": (("--timeout", "inf"), "inf"),
     "a missing value": (("--timeout",), "--timeout"),
-    "a value too many": (("--net=x",), "net"),
+    "a value too many": (("--unshare-all=x",), "unshare-all"),
     "namespaces by fork": (("-u", "--via", "fork"), "fork+unshare"),
     "a held vfork": (("--step", "--via", "vfork"), "vfork"),
     "flags that clash": (("--clone-flags", "FS", "-m"), "CLONE_FS"),

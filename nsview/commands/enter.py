@@ -1,0 +1,185 @@
+"""`nsview enter`: run a program in the namespaces of a process, with nsenter(1)'s options."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nsview.commands import options
+from nsview.commands.foreground import run_in_foreground
+from nsview.commands.options import process, reading, watching, words
+from nsview.commands.options.namespaces import long_name
+from nsview.commands.options.option import ON, Option, refuse
+from nsview.commands.options.target import pid_of
+from spawner import Spec
+from spawner.namespaces import KINDS, NamespaceKind
+from spawner.oci import Join, User
+
+_OPTIONS: tuple[Option, ...] = (
+    Option(("-t", "--target"), "the process whose namespaces are meant", {"metavar": "PID[:INODE]"}),
+    Option(("-a", "--all"), "enter all of its namespaces", ON),
+    *(
+        Option(
+            (f"-{kind.letter}", f"--{long_name(kind.name)}"),
+            f"enter the {kind.name} namespace; [=FILE]: the one of FILE",
+            {"nargs": "?", "const": True, "metavar": "FILE"},
+            attached=True,
+        )
+        for kind in KINDS
+    ),
+    Option(("-S", "--setuid"), "be this user (0 in a user namespace entered)", {"metavar": "UID", "type": words.user}),
+    Option(
+        ("-G", "--setgid"),
+        "be this group (0 in a user namespace entered), without supplementary groups",
+        {"metavar": "GID", "type": words.group},
+    ),
+    Option(("--preserve-credentials",), "leave user and groups as they are", ON),
+    Option(
+        ("-r", "--root"),
+        "the root directory, in a mount namespace of its own; [=DIR], the target's without it",
+        {"nargs": "?", "const": True, "metavar": "DIR"},
+        attached=True,
+    ),
+    Option(
+        ("-w", "--wd"),
+        "working directory, opened before entering; [=DIR], the target's without it",
+        {"nargs": "?", "const": True, "metavar": "DIR"},
+        attached=True,
+    ),
+    Option(
+        ("-W", "--wdns"),
+        "working directory, by its path inside; [=DIR], the target's without it",
+        {"nargs": "?", "const": True, "metavar": "DIR"},
+        attached=True,
+    ),
+)
+
+GROUPS: options.Groups = (
+    ("what to enter, and as whom", _OPTIONS),
+    (process.TITLE, process.OPTIONS),
+    (watching.TITLE, watching.OPTIONS),
+)
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "enter",
+        help="run a program in the namespaces of a process",
+        usage="nsview enter -t PID[:INODE] [OPTIONS] [--] [PROGRAM [ARG…]]",
+        description="Run a program (your shell, where none is named) in the namespaces of a process, or kept by "
+        "files. Options are nsenter(1)'s; letters may be written together. Exit status: as of nsview run.",
+    )
+    options.add_options(parser, GROUPS)
+    parser.set_defaults(run=run, command="enter")
+
+
+def prepare(argv: Sequence[str]) -> list[str]:
+    """Mark where the options end, before argparse reads them."""
+    return reading.end_options(argv, options.by_name(GROUPS))
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Launch what the options ask for and return the exit status."""
+    return run_in_foreground("enter", asked, spec_of)
+
+
+def spec_of(asked: argparse.Namespace) -> Spec:
+    """The Spec that parsed options ask for. Raises SpecError."""
+    pid = None if asked.target is None else pid_of(asked.target)
+    join = tuple(_joins(asked, pid))
+    entered = {one.type for one in join}
+    if asked.wd is not None and asked.wdns is not None:
+        refuse("--wd and --wdns name two working directories", "leave one of them out")
+    program = asked.program[1:] if asked.program[:1] == ["--"] else asked.program
+    spec = Spec(
+        args=tuple(program) or (os.environ.get("SHELL") or "/bin/sh",),
+        join=join,
+        user=_user(asked, pid, "user" in entered),
+        cwd=_directory(asked, pid, "mount" in entered),
+    )
+    if asked.root is not None:
+        if "mount" in entered:
+            refuse(
+                "--root with a mount namespace entered: a directory outside cannot be the root inside",
+                "leave out --root (the root is the namespace's own) or --mount",
+            )
+        spec = replace(spec, rootfs=_of_target(asked.root, pid, "root"), namespaces=frozenset({"mount"}))
+    return replace(spec, **process.fields(asked, spec))
+
+
+def _joins(asked: argparse.Namespace, pid: int | None) -> Sequence[Join]:
+    found = []
+    for kind in KINDS:
+        where = getattr(asked, long_name(kind.name))
+        if isinstance(where, str):
+            if not where:
+                refuse(f"--{long_name(kind.name)}= names no file", "name one, or leave out the =")
+            found.append(Join(kind.name, where))
+        elif where or (asked.all and not _is_our_user(kind, pid)):
+            if pid is None:
+                refuse(f"no process is named whose {kind.name} namespace is meant", "add --target PID")
+            found.append(Join(kind.name, f"/proc/{pid}/ns/{kind.proc}"))
+    if asked.all and pid is None:
+        refuse("--all of no process", "add --target PID")
+    if not found and asked.root is None and asked.wd is None:
+        refuse("no namespace to enter", "ask for some by their letters, or for all with -a")
+    return found
+
+
+def _is_our_user(kind: NamespaceKind, pid: int | None) -> bool:
+    """Whether it is the user namespace we are in, which cannot be entered anew: setns(2) says EINVAL."""
+    if kind.name != "user" or pid is None:
+        return False
+    try:
+        return os.path.samestat(os.stat(f"/proc/{pid}/ns/user"), os.stat("/proc/self/ns/user"))
+    except OSError as error:
+        refuse(f"the user namespace of process {pid}: {error.strerror}", "it may have ended, or be another user's")
+
+
+def _user(asked: argparse.Namespace, pid: int | None, entered: bool) -> User:
+    """As nsenter(1): whoever enters a user namespace is 0 there, without groups, unless told otherwise."""
+    uid, gid = asked.setuid, asked.setgid
+    if entered and not asked.preserve_credentials:
+        uid, gid = uid or 0, gid or 0
+    groups = None if gid is None or (entered and asked.setgid is None and _setgroups_denied(pid)) else ()
+    return User(uid=uid, gid=gid, additional_gids=groups)
+
+
+def _setgroups_denied(pid: int | None) -> bool:
+    """Whether groups cannot be dropped there: they stay, which nsenter(1) puts up with too."""
+    if pid is None:
+        return False
+    try:
+        return Path(f"/proc/{pid}/setgroups").read_text().strip() == "deny"
+    except OSError as error:
+        refuse(f"process {pid}: {error.strerror}", "it may have ended")
+
+
+def _directory(asked: argparse.Namespace, pid: int | None, elsewhere: bool) -> str | None:
+    if asked.wdns is not None:
+        return asked.wdns if isinstance(asked.wdns, str) else os.readlink(_of_target(True, pid, "cwd"))
+    if asked.wd is None:
+        return None
+    path = os.path.abspath(asked.wd) if isinstance(asked.wd, str) else _of_target(True, pid, "cwd")
+    if not elsewhere:
+        return path
+    # The path means another directory, or none, in there: the child gets this descriptor with all others of ours,
+    # and its /proc leads through it to where it was opened.
+    try:
+        fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        refuse(f"working directory {path}: {error.strerror}", "name another")
+    return f"/proc/self/fd/{fd}"
+
+
+def _of_target(asked: str | bool, pid: int | None, link: str) -> str:
+    if isinstance(asked, str):
+        return asked
+    if pid is None:
+        refuse(f"no process is named whose {link} is meant", "add --target PID")
+    return f"/proc/{pid}/{link}"
