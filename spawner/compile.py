@@ -14,6 +14,7 @@ from spawner.errors import SpecError
 from spawner.flags import format_mask
 from spawner.kernel import Facts, clone3_errno, facts
 from spawner.namespaces import names_of
+from spawner.parts.files_facts import with_files
 from spawner.oci import User
 from spawner.plan import Bearing, Plan
 from spawner.program import candidates, vectors
@@ -32,7 +33,7 @@ def compile_spec(spec: Spec, *, hold: bool = False, given: Facts | None = None) 
         spec = _settled(spec, _native.environment())
     if given is None:
         cleared = spec.via in (Mechanism.AUTO, Mechanism.CLONE3) and clone3_errno() == 0  # CLONE_CLEAR_SIGHAND
-        given = facts(_findable(spec), handlers=not cleared)
+        given = with_files(spec, facts(_findable(spec), handlers=not cleared))
     return _compile(spec, hold, given)
 
 

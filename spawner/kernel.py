@@ -22,7 +22,8 @@ class Facts:
     could be looked up beforehand. ``capabilities`` are our effective ones as a mask, ``permitted`` and ``inheritable``
     those sets. The others are looked at where the Spec makes them matter: ``mount_setattr`` whether that call exists,
     ``root_attached`` whether our root is mounted on something, as pivot_root(2) needs it (an initramfs is not),
-    ``submounts`` what is mounted below the sources of read-only binds where mount_setattr lacks.
+    ``submounts`` what is mounted at and below each path whose flags are set, where mount_setattr lacks: (path,
+    ((path below it, flags), …)).
     """
 
     clone3_errno: int = 0
@@ -33,7 +34,7 @@ class Facts:
     inheritable: int = 0
     mount_setattr: bool = True
     root_attached: bool = True
-    submounts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    submounts: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
 
 
 @lru_cache(maxsize=1)
