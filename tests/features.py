@@ -53,7 +53,9 @@ def _cgroup2() -> str | None:
 
 PROGRAMS: Mapping[str, str] = {
     "cc": "gcc",
+    "ip": "iproute2",
     "lsns": "util-linux",
+    "nft": "nftables",
     "nsenter": "util-linux",
     "ps": "procps",
     "strace": "strace",

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from textual.message import Message
 
 from nsview.tui import orphans
+from nsview.network import Connector
 from spawner import Child, Event, Exit, LaunchError, Plan, Problem, Spec, SpecError, compile_spec, launch
 
 END_WITHIN = 0.25
@@ -184,7 +185,7 @@ class Launcher:
     def _launch(self, spec: Spec, hold: Callable[[Plan], int] | None) -> None:
         try:
             plan = compile_spec(spec, hold=hold is not None)
-            child = launch(plan, hold=None if hold is None else hold(plan))
+            child = launch(plan, hold=None if hold is None else hold(plan), network=Connector())
         except SpecError as error:
             self._post(Failed(spec, problems=error.problems))
             return

@@ -6,7 +6,7 @@ import errno
 import os
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 from spawner.cause import Cause
 from spawner.draft import Draft
@@ -15,8 +15,7 @@ from spawner.oci import Veth
 from spawner.plan import Held, Named, Out, Packed, Undo
 from spawner.spec import Spec
 
-if TYPE_CHECKING:
-    from ipaddress import IPv4Interface, IPv6Interface
+Interface = IPv4Interface | IPv6Interface
 
 VETH = "veth"
 """The label of what the parent does."""
@@ -117,7 +116,7 @@ def _wrong_name(name: str) -> str:
 
 
 def _wrong_addresses(veth: Veth) -> Iterator[Problem]:
-    ends: list[IPv4Interface | IPv6Interface] = []
+    ends: list[Interface] = []
     for what, text in (("host_address", veth.host_address), ("child_address", veth.child_address)):
         try:
             ends.append(address(text))
@@ -134,10 +133,8 @@ def _wrong_addresses(veth: Veth) -> Iterator[Problem]:
         yield Problem(f"both ends of the veth have the address {host.ip}", "give each its own")
 
 
-def address(text: str) -> IPv4Interface | IPv6Interface:
+def address(text: str) -> Interface:
     """An address that an end of a veth can have, with the length of its prefix; ValueError says what is wrong."""
-    from ipaddress import ip_interface  # slow to import, and few launches have a veth
-
     bare, slash, length = text.partition("/")
     if not slash or not length.isascii() or not length.isdecimal():
         raise ValueError("the length of the prefix is missing")

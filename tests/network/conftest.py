@@ -1,0 +1,8 @@
+"""What the engine's tests run things with (tests/spawner: apart, running) serves here too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "spawner"))
