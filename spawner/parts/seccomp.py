@@ -22,6 +22,7 @@ _SET_MODE_FILTER = Named(1, "SECCOMP_SET_MODE_FILTER")
 _INSTRUCTION = 8  # bytes of a struct sock_filter
 _MOST = 4096  # BPF_MAXINSNS
 _LABEL = "seccomp"
+_IN_FORCE = ("2", "3")  # SECCOMP_MODE_FILTER, and SECCOMP_MODE_DEAD of one that is being killed by it
 
 
 def _compiled(spec: Spec, asked: frozenset[str], wanted: Seccomp) -> tuple[bytes, int, tuple[str, ...]]:
@@ -66,8 +67,10 @@ def _install(draft: Draft) -> None:
 
 def _missing(held: Held, count: int) -> str | None:
     """What is wrong with the filters of the running program, seen from outside; they can only become more."""
-    mode, filters = procfs.status(procfs.number(held.pidfd), "Seccomp", "Seccomp_filters")
-    if mode is not None and mode != "2":
+    state, mode, filters = procfs.status(procfs.number(held.pidfd), "State", "Seccomp", "Seccomp_filters")
+    if state is None or state[0] in "ZX":  # it may have let go of them by now
+        return None
+    if mode is not None and mode not in _IN_FORCE:
         return f"the kernel says that no filter is in force (Seccomp: {mode})"
     if filters is not None and int(filters) < count:
         return f"{count} filters were installed, the kernel says {filters}"
@@ -143,7 +146,8 @@ def _answers(number: int, label: str) -> Cause:
         (label,),
         number,
         "the seccomp filter forbids it, which the engine still has to do",
-        "let the profile allow it, or ask for no_new_privs: then only seccomp and execve come after a filter",
+        "let the profile allow it"
+        + ("" if label in (_LABEL, "execve") else "; with no_new_privs only seccomp and execve come after a filter"),
         _after_filter(label),
     )
 

@@ -7,17 +7,16 @@ change is a problem that is told beforehand (spawner.capabilities.after_execve).
 from __future__ import annotations
 
 import errno
-import os
 import struct
 from collections.abc import Callable, Iterator
 
-from spawner import _native
+from spawner import _native, idmap
 from spawner import capabilities as caps
 from spawner.capabilities import Masks
 from spawner.cause import Cause
 from spawner.draft import Draft
 from spawner.errors import Problem
-from spawner.kernel import Facts, capability_sets
+from spawner.kernel import Facts
 from spawner.plan import Named, Out, Packed
 from spawner.spec import Spec
 
@@ -36,12 +35,12 @@ def owns_namespace(spec: Spec, asked: frozenset[str]) -> bool:
     return "user" in asked or any(join.type == "user" for join in spec.join)
 
 
-def _given(spec: Spec, asked: frozenset[str], permitted: int, effective: int, inheritable: int) -> Masks:
+def _given(spec: Spec, asked: frozenset[str], facts: Facts) -> Masks:
     """The sets the child comes with: those of a user namespace's creator, or ours (user_namespaces(7))."""
     if owns_namespace(spec, asked):
         every = caps.known()
         return Masks(every, every, every, 0, 0)
-    return Masks(caps.bounding(), permitted, effective, inheritable, caps.ambient())
+    return Masks(caps.bounding(), facts.permitted, facts.capabilities, facts.inheritable, caps.ambient())
 
 
 def _wanted(spec: Spec, given: Masks) -> Masks:
@@ -66,18 +65,6 @@ def _wanted(spec: Spec, given: Masks) -> Masks:
     )
 
 
-def needs_capabilities_late(spec: Spec) -> bool:
-    """Whether capabilities must survive the change of user id.
-
-    To be handed on to the program, or for a filter or landlock without no_new_privs, which take CAP_SYS_ADMIN.
-    """
-    return (
-        spec.keep_caps
-        or spec.capabilities is not None
-        or (bool(spec.seccomp or spec.landlock) and not spec.no_new_privs)
-    )
-
-
 def implied_no_new_privs(spec: Spec, asked: frozenset[str], facts: Facts) -> bool:
     """Whether it is needed and not asked for: seccomp(2) and landlock_restrict_self(2) want it or CAP_SYS_ADMIN."""
     administers = owns_namespace(spec, asked) or bool(facts.capabilities & caps.SYS_ADMIN)
@@ -96,7 +83,7 @@ def bounding_set(draft: Draft) -> None:
     for number in range(caps.last() + 1):
         if not wanted >> number & 1:
             name = _name(number)
-            draft.add(f"drop {name}", "prctl", _PR_CAPBSET_DROP, name, 0, 0, 0, phase="capabilities")
+            draft.add(f"drop {name.text}", "prctl", _PR_CAPBSET_DROP, name, 0, 0, 0, phase="capabilities")
 
 
 def no_new_privs(draft: Draft) -> None:
@@ -114,10 +101,10 @@ def no_new_privs(draft: Draft) -> None:
 
 def capabilities(draft: Draft) -> None:
     """The four other sets, and what the kernel says of all five."""
-    spec, facts = draft.spec, draft.facts
+    spec = draft.spec
     if spec.capabilities is None and not spec.keep_caps:
         return
-    given = _given(spec, draft.asked, facts.permitted, facts.capabilities, facts.inheritable)
+    given = _given(spec, draft.asked, draft.facts)
     wanted = _wanted(spec, given)
     sets = (wanted.effective, wanted.permitted, wanted.inheritable)
     header = Packed("=Ii", (_VERSION_3, 0), "{_LINUX_CAPABILITY_VERSION_3, 0}")
@@ -137,7 +124,7 @@ def capabilities(draft: Draft) -> None:
     for number in caps.numbers(raised):
         name = _name(number)
         draft.add(
-            f"raise ambient {name}",
+            f"raise ambient {name.text}",
             "prctl",
             _PR_CAP_AMBIENT,
             _RAISE,
@@ -159,13 +146,13 @@ def _read_back(draft: Draft, wanted: Masks, raised: int) -> None:
     if asked is not None and asked.bounding is not None:
         for number in caps.numbers(wanted.bounding):  # that the others are dropped is what prctl has answered
             name = _name(number)
-            read = draft.add(f"read bounding {name}", "prctl", _PR_CAPBSET_READ, name, 0, 0, 0, phase="read back")
-            draft.expect(f"bounding {name} (1: in the set)", read, "1", lambda result, _: str(result))
+            read = draft.add(f"read bounding {name.text}", "prctl", _PR_CAPBSET_READ, name, 0, 0, 0, phase="read back")
+            draft.expect(f"bounding {name.text} (1: in the set)", read, "1", lambda result, _: str(result))
     for number in caps.numbers(raised):
         name = _name(number)
-        label = f"read ambient {name}"
+        label = f"read ambient {name.text}"
         read = draft.add(label, "prctl", _PR_CAP_AMBIENT, _IS_SET, name, 0, 0, phase="read back")
-        draft.expect(f"ambient {name} (1: in the set)", read, "1", lambda result, _: str(result))
+        draft.expect(f"ambient {name.text} (1: in the set)", read, "1", lambda result, _: str(result))
 
 
 def _found(place: int) -> Callable[[int, bytes], str | None]:
@@ -194,15 +181,17 @@ def problems(spec: Spec, asked: frozenset[str]) -> Iterator[Problem]:
     if spec.keep_caps and spec.capabilities is not None:
         yield Problem("keep_caps and sets of capabilities say two things", "ask for one of them")
         return
-    unknown = list(_unknown(spec))
-    yield from unknown
-    if unknown or not spec.check:
+    yield from _unknown(spec)
+
+
+def refused(spec: Spec, asked: frozenset[str], facts: Facts) -> Iterator[Problem]:
+    """What the kernel would refuse this caller, or make something else of."""
+    if (spec.capabilities is None) == (not spec.keep_caps) or any(_unknown(spec)):
         return
-    effective, permitted, inheritable = capability_sets()
-    given = _given(spec, asked, permitted, effective, inheritable)
+    given = _given(spec, asked, facts)
     wanted = _wanted(spec, given)
-    refused = list(_refused(spec, given, wanted))
-    yield from refused or _changed_by_execve(spec, asked, wanted)
+    contradictions = list(_refused(spec, given, wanted))
+    yield from contradictions or _changed_by_execve(spec, asked, facts, wanted)
 
 
 def _unknown(spec: Spec) -> Iterator[Problem]:
@@ -214,7 +203,7 @@ def _unknown(spec: Spec) -> Iterator[Problem]:
                 yield Problem(f"{which} set: {error}", "capabilities(7) lists them")
                 continue
             if number > caps.last():
-                yield Problem(f"{which} set: this kernel does not know {name}", "leave it out")
+                yield Problem(f"{which} set: this kernel does not know {name.text}", "leave it out")
 
 
 def _refused(spec: Spec, given: Masks, wanted: Masks) -> Iterator[Problem]:
@@ -256,9 +245,9 @@ def _refused(spec: Spec, given: Masks, wanted: Masks) -> Iterator[Problem]:
             yield Problem(f"{caps.names(wrong)} in the {which} set {why}", remedy, errno.EPERM)
 
 
-def _changed_by_execve(spec: Spec, asked: frozenset[str], wanted: Masks) -> Iterator[Problem]:
+def _changed_by_execve(spec: Spec, asked: frozenset[str], facts: Facts, wanted: Masks) -> Iterator[Problem]:
     """What execve(2) would make of the sets that were asked for."""
-    root = _is_root(spec, asked)
+    root = _is_root(spec, asked, facts)
     if root is None or spec.capabilities is None:
         return
     after = caps.after_execve(wanted, root=root)
@@ -281,7 +270,7 @@ def _changed_by_execve(spec: Spec, asked: frozenset[str], wanted: Masks) -> Iter
         return
 
 
-def _is_root(spec: Spec, asked: frozenset[str]) -> bool | None:
+def _is_root(spec: Spec, asked: frozenset[str], facts: Facts) -> bool | None:
     """Whether the kernel will take the program for root's; None where that is not known beforehand."""
     if not owns_namespace(spec, asked):
         securebits = _native.call(_native.SYSCALLS["prctl"], _PR_GET_SECUREBITS, 0, 0, 0, 0)
@@ -290,15 +279,13 @@ def _is_root(spec: Spec, asked: frozenset[str]) -> bool | None:
     if spec.user.uid is not None:
         return spec.user.uid == 0
     if not owns_namespace(spec, asked):
-        return os.geteuid() == 0
+        return facts.uid == 0
     if "user" not in asked:
         return None
-    inside = [
-        line.container_id + os.geteuid() - line.host_id
-        for line in spec.uid_mappings
-        if line.host_id <= os.geteuid() < line.host_id + line.size
-    ]
-    return inside == [0]
+    inside = idmap.inside(spec.uid_mappings, facts.uid)
+    if inside is None:  # nobody there, who becomes root where there is one (spawner.parts.ids)
+        return idmap.outside(spec.uid_mappings, 0) is not None
+    return inside == 0
 
 
 CAUSES: tuple[Cause, ...] = (
