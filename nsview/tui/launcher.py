@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 
 from textual.message import Message
 
-from nsview.tui import orphans
 from nsview.network import Connector
+from nsview.tui import orphans
 from spawner import Child, Event, Exit, LaunchError, Plan, Problem, Spec, SpecError, compile_spec, launch
 
 END_WITHIN = 0.25
