@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from nsview.commands.doctor_finding import State
 from nsview.commands.doctor_probes import PROBES, look
+from spawner.cgroups.hierarchies import hierarchies
 from spawner.namespaces import KINDS
 
 Probe = Callable[[], str | None]
@@ -34,6 +36,14 @@ def _program(name: str, package: str) -> str | None:
     return None if shutil.which(name) else f"{name}: apt install {package}"
 
 
+def _library(file: str, package: str) -> str | None:
+    try:
+        ctypes.CDLL(file)
+    except OSError:
+        return f"{file}: apt install {package}"
+    return None
+
+
 def _kernel(row: str) -> str | None:
     """Ask doctor's ``row``; what works in part counts as there, for a test of the rest says so itself."""
     finding = look(next(probe for probe in PROBES if probe.name == row))
@@ -51,18 +61,38 @@ def _cgroup2() -> str | None:
     return "a cgroup2 mount: mount -t cgroup2 none /sys/fs/cgroup"
 
 
+def _controller(name: str) -> str | None:
+    names = {name, "blkio"} if name == "io" else {name}
+    if any(names & hierarchy.controllers for hierarchy in hierarchies()):
+        return None
+    return f"a cgroup hierarchy with the {name} controller: mount one"
+
+
+def _disk() -> str | None:
+    return None if os.path.isdir("/sys/block") and os.listdir("/sys/block") else "a block device: modprobe loop"
+
+
 PROGRAMS: Mapping[str, str] = {
+    "bash": "bash",
+    "bwrap": "bubblewrap",
     "cc": "gcc",
+    "git": "git",
     "ip": "iproute2",
     "lsns": "util-linux",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "perl": "perl-base",
     "ps": "procps",
+    "runc": "runc",
     "strace": "strace",
+    "tar": "tar",
     "tmux": "tmux",
     "unshare": "util-linux",
 }
 """Program, and the Debian package it comes in; .ci/run installs them all."""
+
+LIBRARIES: Mapping[str, tuple[str, str]] = {"libseccomp": ("libseccomp.so.2", "libseccomp2")}
+"""Shared library by the name tests use: its file, and the Debian package; .ci/run installs them too."""
 
 ROWS: Mapping[str, str] = {
     "btf": "BTF",
@@ -80,8 +110,11 @@ ROWS: Mapping[str, str] = {
 
 FEATURES: Mapping[str, Probe] = {
     "root": _root,
+    "disk": _disk,
+    **{f"{name}_controller": partial(_controller, name) for name in ("memory", "pids", "cpu", "io")},
     "cgroup2": _cgroup2,
     **{name: partial(_program, name, package) for name, package in PROGRAMS.items()},
+    **{name: partial(_library, *row) for name, row in LIBRARIES.items()},
     **{name: partial(_kernel, row) for name, row in ROWS.items()},
 }
 
@@ -94,4 +127,4 @@ def lacking(name: str) -> str | None:
 
 
 if __name__ == "__main__":
-    print(*sorted(set(PROGRAMS.values())))
+    print(*sorted({*PROGRAMS.values(), *(package for _, package in LIBRARIES.values())}))
