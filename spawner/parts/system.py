@@ -25,8 +25,15 @@ def time(draft: Draft) -> None:
         "unshare",
         Named(ways.NEWTIME, "CLONE_NEWTIME"),
         phase="time",
-        why="entered at execve; until then its offsets can be written",
+        why="not entered yet: until then its offsets can be written",
     )
     if draft.spec.time_offsets:
         text = "".join(f"{clock} {value.secs} {value.nanosecs}\n" for clock, value in draft.spec.time_offsets)
         draft.write_file("/proc/self/timens_offsets", text, phase="time", label="timens_offsets")
+    if ways.enters_time_itself(draft.spec, draft.facts):
+        assert draft.ns_directory is not None
+        link, why = "time_for_children", "this kernel's execve does not enter it"
+        flags = Named(os.O_RDONLY | os.O_CLOEXEC, "O_RDONLY|O_CLOEXEC")
+        made = draft.add(f"open ns/{link}", "openat", draft.ns_directory, link, flags, 0, phase="time", why=why)
+        draft.add("setns time", "setns", made, Named(ways.NEWTIME, "CLONE_NEWTIME"), phase="time")
+        draft.add(f"close ns/{link}", "close", made, phase="time")

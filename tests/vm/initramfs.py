@@ -1,4 +1,4 @@
-"""An initramfs: files packed as the kernel unpacks them, a cpio archive in the "newc" format (initramfs buffer format)."""
+"""An initramfs: files packed as the kernel unpacks them, in cpio's "newc" format (its buffer-format.rst)."""
 
 from __future__ import annotations
 

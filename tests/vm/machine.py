@@ -91,7 +91,7 @@ def _depends(module: bytes) -> list[str]:
 
 
 def archive(kernel: Kernel, command: str, *, root: str) -> bytes:
-    """Make the initramfs that runs ``command``, a shell script, with the host's files as root or with itself as root."""
+    """Make the initramfs that runs ``command``, a shell script; ``root`` says what / is then: "host" or "initramfs"."""
     busybox = shutil.which("busybox")
     assert busybox is not None
     modules = _order(kernel)

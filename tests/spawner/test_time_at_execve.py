@@ -1,0 +1,76 @@
+"""A new time namespace is entered on every kernel: by execve where that does it, else by the child itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from apart import NEWTIME, apart, become_nobody, call
+from leftovers import Census
+from running import output, shell
+
+from spawner import Mechanism, TimeOffset, compile_spec
+from spawner.kernel import facts
+from spawner.parts.time_facts import entered_at_execve
+
+BOTH = "readlink /proc/self/ns/time /proc/self/ns/time_for_children"
+CALLS = (Mechanism.CLONE3, Mechanism.CLONE, Mechanism.FORK_UNSHARE)
+
+
+def execve_enters() -> bool:
+    """Try it with nothing of ours but a fork: unshare, execve, look."""
+
+    def look() -> list[str]:
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            call("unshare", NEWTIME)
+            os.dup2(writing, 1)
+            os.execv("/bin/sh", ["/bin/sh", "-c", BOTH])
+        os.wait()
+        return os.read(reading, 1000).decode().split()
+
+    inside, for_children = apart(look)
+    return inside == for_children
+
+
+@pytest.mark.needs("root", "time_namespace")
+def test_the_kernels_answer_is_what_execve_then_does(nothing_left: Census) -> None:
+    assert apart(lambda: entered_at_execve(True)) is execve_enters()
+
+
+@pytest.mark.needs("root", "time_namespace", "userns")
+def test_the_answer_is_the_same_without_privilege(nothing_left: Census) -> None:
+    def unprivileged() -> bool:
+        become_nobody()
+        return entered_at_execve(False)
+
+    assert apart(unprivileged) is apart(lambda: entered_at_execve(True))
+
+
+@pytest.mark.needs("root", "time_namespace")
+@pytest.mark.parametrize("by_execve", [True, False])
+@pytest.mark.parametrize("via", CALLS)
+def test_clocks_are_ahead_however_the_namespace_is_entered(
+    nothing_left: Census, via: Mechanism, by_execve: bool
+) -> None:
+    if by_execve and not entered_at_execve(True):
+        by_execve = False  # what cannot be is what the other case tries
+    spec = shell(f"{BOTH}; cat /proc/uptime", namespaces=frozenset({"time"}), via=via)
+    spec = replace(spec, time_offsets=(("boottime", TimeOffset(10**6)),))
+    plan = compile_spec(spec, given=replace(facts(), time_at_execve=by_execve))
+    assert ("setns time" in [step.label for step in plan.steps]) is not by_execve
+    inside, for_children, uptime, _ = output(plan).split()
+    assert inside == for_children
+    assert inside != os.readlink("/proc/self/ns/time")
+    assert float(uptime) >= 10**6
+
+
+@pytest.mark.needs("root", "time_namespace")
+def test_nobody_is_asked_where_no_time_namespace_is_wanted() -> None:
+    def asked() -> int:
+        entered_at_execve.cache_clear()
+        compile_spec(shell("true", namespaces=frozenset({"uts"})))
+        return entered_at_execve.cache_info().misses
+
+    assert apart(asked) == 0
