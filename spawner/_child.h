@@ -23,8 +23,24 @@ enum step_flag {
     STEP_FORKS = 1,         /* returns twice; where it returns non-zero the process ends (runc's stages) */
     STEP_EXPECT_ZERO = 2,   /* a positive result is a failure too */
     STEP_TOLERATE_ALL = 4,  /* no errno ends the plan: the result says "unknown" */
-    STEP_INIT = 8,          /* vfork: the new process goes on here, the old one with the last step (a reaper) */
+    STEP_INIT = 8,          /* divides: the old process goes on to STEP_LAST, the new one behind that */
+    STEP_LAST = 16,         /* the old process's last step, by which it becomes the reaper */
+    STEP_QUIET = 32,        /* from here on no call but the steps' own, for a filter would judge it */
 };
+
+/* Calls that no kernel has: what else a step can do. */
+enum pseudo_call {
+    CALL_ENTRY = 0x7ff00000, /* the plan is over, and the caller of run_plan goes on in this process */
+    CALL_STORE = 0x7ff00001, /* store(address, value): write 64 bits to memory */
+    CALL_DIG = 0x7ff00002,   /* dig(bytes): use so much of the stack */
+};
+
+enum option {
+    OPTION_TELL_END = 1, /* when the plan is over say so by a word, the number of steps */
+};
+
+/* What the new process of a STEP_INIT runs on, the memory that its second argument points to. */
+#define STACK_BELOW 8192
 
 struct step {
     uint64_t args[6];
@@ -34,8 +50,8 @@ struct step {
     uint8_t reserved;
     int16_t tolerated[4]; /* errnos after which the plan goes on; 0 for none */
     int32_t guard;        /* N+1: only if step N succeeded; -(N+1): only if it failed; 0: always */
-    uint32_t store_at;    /* where in the image the result belongs, as 32 bits; 0: nowhere */
-    uint32_t unused;
+    uint32_t store_at;    /* where in the image the result belongs; 0: nowhere */
+    uint32_t store_size;  /* 0: as 32 bits; else as decimal text of less than so many bytes */
 };
 
 struct record {
@@ -56,10 +72,12 @@ struct image {
     /* written by the child */
     uint32_t current;
     int32_t failed;       /* index of the step that ended the plan, or -1 */
-    uint32_t reserved;
+    uint32_t options;     /* enum option, by the parent */
     uint64_t born_ns;
     int32_t parent_tid;   /* where CLONE_PARENT_SETTID writes */
     int32_t child_tid;    /* where CLONE_CHILD_SETTID and CLEARTID write */
+    uint32_t above;       /* 1 until the old process of a STEP_INIT has let go of this memory: the kernel clears it */
+    int32_t other;        /* the old one's pid; or what the process in between of native_fork was told, -errno or a pid */
     struct record records[];
 };
 
@@ -68,6 +86,12 @@ struct image {
 /* Run the plan in the image `argument` points to. Never returns. Uses nothing of libc and writes nowhere but
  * the image and its own stack, so it may run in a child that shares the parent's memory. */
 _Noreturn void child_main(void *argument);
+
+/* The same for a process with memory of its own: returns at CALL_ENTRY, else ends the process. */
+void run_plan(struct image *image);
+
+/* End the calling thread, which is all of a child but of one made with CLONE_THREAD. */
+_Noreturn void leave(int status);
 
 /* Make a child by system call `number` and run entry(argument) in it; the parent gets what the call
  * returned (-errno on failure). The arguments are passed in the kernel's order. */

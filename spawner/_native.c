@@ -8,6 +8,8 @@
 
 #include "_child.h"
 #include "_posix_spawn.h"
+#include "_reaper.h"
+#include "_syscall.h"
 
 #include <errno.h>
 #include <linux/sched.h>
@@ -39,12 +41,19 @@ struct stack {
 
 /* One stack is kept for the next launch: mapping it anew would cost three system calls and the page faults. */
 static _Atomic(char *) spare;
-static size_t spare_size;
+#define SPARE_USABLE (64 * 1024) /* what birth.py asks for */
+
+static size_t stack_size_for(size_t usable)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return ((usable + page - 1) / page + 1) * page;
+}
 
 static void release_stack(struct stack *stack)
 {
     char *none = NULL;
-    if (stack->base != NULL && (stack->size != spare_size || !atomic_compare_exchange_strong(&spare, &none, stack->base)))
+    if (stack->base != NULL && (stack->size != stack_size_for(SPARE_USABLE) ||
+                                !atomic_compare_exchange_strong(&spare, &none, stack->base)))
         munmap(stack->base, stack->size);
     stack->base = NULL;
 }
@@ -52,12 +61,11 @@ static void release_stack(struct stack *stack)
 static int map_stack(struct stack *stack, size_t usable)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    stack->size = ((usable + page - 1) / page + 1) * page;
-    if (spare_size == 0)
-        spare_size = stack->size; /* under the GIL; every launch asks for the same */
-    if (stack->size == spare_size && (stack->base = atomic_exchange(&spare, NULL)) != NULL)
+    stack->size = stack_size_for(usable);
+    if (usable == SPARE_USABLE && (stack->base = atomic_exchange(&spare, NULL)) != NULL)
         return 0;
-    void *base = mmap(NULL, stack->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    void *base = mmap(NULL, stack->size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return -errno;
     stack->base = base;
@@ -170,11 +178,59 @@ static void give_birth(struct birth *birth)
     }
 }
 
+/* What the loop in the child takes for granted: it has no way to complain of an image that is none. */
+static const char *fault_of_step(const struct image *image, const struct step *step, uint32_t index, size_t size)
+{
+    for (int i = 0; i < 6; i++) {
+        if (step->kinds[i] == ARG_OFFSET && step->args[i] >= size)
+            return "an argument points outside the image";
+        if (step->kinds[i] == ARG_RESULT && step->args[i] >= index)
+            return "an argument is the result of a step that comes later";
+        if (step->kinds[i] > ARG_RESULT)
+            return "an argument of no known kind";
+    }
+    int64_t guard = step->guard < 0 ? -((int64_t)step->guard + 1) : (int64_t)step->guard - 1;
+    if (step->guard != 0 && guard >= (int64_t)index)
+        return "a step depends on one that comes later";
+    if (step->store_at != 0 &&
+        (step->store_at < image->steps_offset ||
+         step->store_at + (uint64_t)(step->store_size ? step->store_size : sizeof(int32_t)) > size))
+        return "a result is to be stored outside the image";
+    if ((step->flags & STEP_INIT) && (step->kinds[1] != ARG_OFFSET || step->args[1] + STACK_BELOW > size))
+        return "the stack of a step that divides lies outside the image";
+    return NULL;
+}
+
+static const char *fault_of(const struct image *image, size_t size)
+{
+    if (size < sizeof *image)
+        return "the image is smaller than its header";
+    if ((uintptr_t)image % sizeof(uint64_t) != 0 || image->steps_offset % sizeof(uint64_t) != 0)
+        return "the image is not aligned";
+    if (sizeof *image + (uint64_t)image->step_count * sizeof(struct record) > image->steps_offset ||
+        image->steps_offset + (uint64_t)image->step_count * sizeof(struct step) > size)
+        return "the image is smaller than its steps";
+    const struct step *steps = (const struct step *)((const char *)image + image->steps_offset);
+    for (uint32_t i = 0; i < image->step_count; i++) {
+        const char *fault = fault_of_step(image, &steps[i], i, size);
+        if (fault != NULL)
+            return fault;
+    }
+    return NULL;
+}
+
 static int relocate(Py_buffer *image, const Py_buffer *relocations)
 {
     const uint32_t *offsets = relocations->buf;
+    const char *fault = fault_of(image->buf, (size_t)image->len);
+    if (fault == NULL && ((size_t)relocations->len % sizeof *offsets != 0 || (uintptr_t)offsets % sizeof *offsets != 0))
+        fault = "the relocations are not 32-bit offsets";
+    if (fault != NULL) {
+        PyErr_SetString(PyExc_ValueError, fault);
+        return -1;
+    }
     for (Py_ssize_t i = 0; i < relocations->len / (Py_ssize_t)sizeof *offsets; i++) {
-        if ((Py_ssize_t)(offsets[i] + sizeof(uint64_t)) > image->len) {
+        if ((uint64_t)offsets[i] + sizeof(uint64_t) > (uint64_t)image->len) {
             PyErr_SetString(PyExc_ValueError, "a relocation lies outside the image");
             return -1;
         }
@@ -211,8 +267,12 @@ static PyObject *spawn(PyObject *self, PyObject *args)
         .method = (enum method)method, .flags = flags, .exit_signal = exit_signal, .cgroup_fd = cgroup_fd,
         .image = image.buf, .pidfd = -1,
     };
-    if ((size_t)image.len < sizeof(struct image)) {
-        PyErr_SetString(PyExc_ValueError, "the image is smaller than its header");
+    if (method < METHOD_CLONE3 || method > METHOD_VFORK || stack_size < 0 || stack_size > PY_SSIZE_T_MAX / 2) {
+        PyErr_SetString(PyExc_ValueError, "no such method, or no such size of a stack");
+        goto out;
+    }
+    if (method <= METHOD_CLONE && (flags & CLONE_VM) && !(flags & CLONE_VFORK) && stack_size == 0) {
+        PyErr_SetString(PyExc_ValueError, "a child that shares our memory beside us needs a stack");
         goto out;
     }
     if (relocate(&image, &relocations) < 0)
@@ -259,6 +319,121 @@ static PyObject *spawn(PyObject *self, PyObject *args)
     Py_DECREF(capsule);
     if (born != NULL && PyList_Append(made, born) == 0) {
         answer = Py_None;
+        Py_INCREF(answer);
+    }
+    Py_XDECREF(born);
+out:
+    PyBuffer_Release(&image);
+    PyBuffer_Release(&relocations);
+    return answer;
+}
+
+/* ---- a child that stays in Python ---- */
+
+/* In the process in between: libc's fork has left it in order (its locks, that of malloc above all), and it has one
+ * thread. Its own child, made with the asked flags, is a child of our parent and inherits that order. */
+static void go_on_in_child(struct birth *birth)
+{
+    struct clone3_args args = {.flags = birth->flags};
+    long final;
+    if (birth->cgroup_fd >= 0)
+        args.cgroup = (uint64_t)birth->cgroup_fd;
+    if (birth->method == METHOD_CLONE3)
+        final = raw_syscall(SYS_clone3, (long)&args, sizeof args, 0, 0, 0, 0);
+    else
+        final = raw_syscall(SYS_clone, (long)birth->flags | SIGCHLD, 0, 0, 0, 0, 0);
+    if (final != 0) {
+        birth->image->other = (int32_t)final;
+        leave(0);
+    }
+}
+
+/* libc's fork, then for clone3 and clone one more. Returns in both: 0 in the child, once its plan is over. */
+static long fork_twice(struct birth *birth)
+{
+    uint64_t all = ~(uint64_t)0, before = 0;
+    int direct = birth->method == METHOD_FORK;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
+    birth->start_ns = monotonic_ns();
+    birth->image->other = -ECHILD; /* the process in between died before it could say */
+    pid_t pid = fork();
+    int error = errno;
+    if (pid == 0) {
+        if (!direct)
+            go_on_in_child(birth);
+        run_plan(birth->image);
+        return 0;
+    }
+    birth->end_ns = monotonic_ns();
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+    return pid < 0 ? -error : pid;
+}
+
+/* The process in between is only waited for; ECHILD, where SIGCHLD is ignored, comes once it has ended. */
+static void find_final_child(struct birth *birth)
+{
+    if (birth->method != METHOD_FORK) {
+        long waited;
+        do
+            waited = raw_syscall(SYS_wait4, birth->result, 0, __WALL, 0, 0, 0);
+        while (waited == -EINTR);
+        birth->result = birth->image->other;
+        birth->end_ns = monotonic_ns();
+    }
+    if (birth->result > 0) {
+        birth->pidfd = (int)syscall(SYS_pidfd_open, birth->result, 0);
+        if (birth->pidfd < 0)
+            birth->pidfd = -errno;
+    }
+}
+
+PyDoc_STRVAR(fork_doc,
+"fork(method, flags, image, relocations, cgroup_fd, made) -> bool\n\n"
+"Make a child with memory of its own that runs the plan in `image` and then goes on in Python: returns True in it,\n"
+"with every signal blocked. In the parent returns False and appends (pid, pidfd, start_ns, end_ns, None) to `made`, as\n"
+"spawn() does. Raises OSError with the errno of the call.");
+
+static PyObject *native_fork(PyObject *self, PyObject *args)
+{
+    (void)self;
+    int method, cgroup_fd;
+    unsigned long long flags;
+    Py_buffer image, relocations;
+    PyObject *made, *answer = NULL;
+    if (!PyArg_ParseTuple(args, "iKw*y*iO!", &method, &flags, &image, &relocations, &cgroup_fd, &PyList_Type, &made))
+        return NULL;
+    struct birth birth = {
+        .method = (enum method)method, .flags = flags, .cgroup_fd = cgroup_fd, .image = image.buf, .pidfd = -1,
+    };
+    if (method < METHOD_CLONE3 || method > METHOD_FORK || (flags & (CLONE_VM | CLONE_VFORK | CLONE_THREAD))) {
+        PyErr_SetString(PyExc_ValueError, "a child that stays in Python needs memory of its own");
+        goto out;
+    }
+    if (relocate(&image, &relocations) < 0)
+        goto out;
+    PyOS_BeforeFork();
+    birth.result = fork_twice(&birth);
+    if (birth.result == 0) {
+        PyOS_AfterFork_Child();
+        answer = Py_True;
+        Py_INCREF(answer);
+        goto out;
+    }
+    PyOS_AfterFork_Parent();
+    if (birth.result > 0) {
+        PyThreadState *thread = PyEval_SaveThread();
+        find_final_child(&birth);
+        PyEval_RestoreThread(thread);
+    }
+    if (birth.result < 0) {
+        errno = (int)-birth.result;
+        PyErr_SetFromErrno(PyExc_OSError);
+        goto out;
+    }
+    PyObject *born = Py_BuildValue("liKKO", birth.result, birth.pidfd, (unsigned long long)birth.start_ns,
+                                   (unsigned long long)birth.end_ns, Py_None);
+    if (born != NULL && PyList_Append(made, born) == 0) {
+        answer = Py_False;
         Py_INCREF(answer);
     }
     Py_XDECREF(born);
@@ -388,6 +563,10 @@ static PyObject *call(PyObject *self, PyObject *args)
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *argument = PyTuple_GetItem(args, i);
+        if (i == 0 && !PyLong_Check(argument)) {
+            PyErr_SetString(PyExc_TypeError, "the first argument of call() is the number of a system call");
+            goto out;
+        }
         if (argument == Py_None)
             continue;
         if (PyLong_Check(argument)) {
@@ -419,12 +598,16 @@ out:
 
 /* ---- the module ---- */
 
-static const struct {
+struct named {
     const char *name;
     long number;
-} SYSCALLS[] = {
+};
+
+static const struct named PSEUDO_CALLS[] = {{"entry", CALL_ENTRY}, {"store", CALL_STORE}, {"dig", CALL_DIG}};
+
+static const struct named SYSCALLS[] = {
 #define SYSCALL(name) {#name, SYS_##name}
-    SYSCALL(acct), SYSCALL(add_key), SYSCALL(bind), SYSCALL(capset), SYSCALL(capget), SYSCALL(chdir), SYSCALL(chroot),
+    SYSCALL(acct), SYSCALL(add_key), SYSCALL(bind), SYSCALL(clock_gettime), SYSCALL(capset), SYSCALL(capget), SYSCALL(chdir), SYSCALL(chroot),
     SYSCALL(clone), SYSCALL(clone3), SYSCALL(close), SYSCALL(close_range), SYSCALL(connect), SYSCALL(dup),
     SYSCALL(dup3), SYSCALL(execve), SYSCALL(execveat), SYSCALL(exit), SYSCALL(exit_group), SYSCALL(faccessat2),
     SYSCALL(fchdir), SYSCALL(fchmod), SYSCALL(fchmodat), SYSCALL(fchown), SYSCALL(fchownat), SYSCALL(fcntl),
@@ -439,6 +622,7 @@ static const struct {
     SYSCALL(pidfd_open), SYSCALL(pidfd_send_signal), SYSCALL(pidfd_getfd), SYSCALL(pipe2), SYSCALL(pivot_root),
     SYSCALL(ppoll), SYSCALL(prctl), SYSCALL(prlimit64), SYSCALL(ptrace), SYSCALL(read), SYSCALL(readlinkat),
     SYSCALL(recvfrom), SYSCALL(renameat2), SYSCALL(rt_sigaction), SYSCALL(rt_sigprocmask), SYSCALL(rt_sigqueueinfo),
+    SYSCALL(rt_sigtimedwait), SYSCALL(restart_syscall), SYSCALL(set_tid_address),
     SYSCALL(sched_getaffinity), SYSCALL(sched_getattr), SYSCALL(sched_setaffinity), SYSCALL(sched_setattr),
     SYSCALL(sched_yield), SYSCALL(seccomp), SYSCALL(semctl), SYSCALL(semget), SYSCALL(semop), SYSCALL(sendmsg),
     SYSCALL(sendto), SYSCALL(setdomainname), SYSCALL(setfsgid), SYSCALL(setfsuid), SYSCALL(setgid),
@@ -453,6 +637,8 @@ static const struct {
 
 static PyMethodDef METHODS[] = {
     {"spawn", spawn, METH_VARARGS, spawn_doc},
+    {"fork", native_fork, METH_VARARGS, fork_doc},
+    {"reaper", reaper_code, METH_NOARGS, reaper_doc},
     {"posix_spawn", native_posix_spawn, METH_VARARGS, posix_spawn_doc},
     {"waitid", native_waitid, METH_VARARGS, waitid_doc},
     {"dispositions", dispositions, METH_NOARGS, dispositions_doc},
@@ -462,23 +648,31 @@ static PyMethodDef METHODS[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int fill(PyObject *module)
+static int add_numbers(PyObject *module, const char *name, const struct named *rows, size_t count)
 {
     PyObject *numbers = PyDict_New();
     if (numbers == NULL)
         return -1;
-    for (size_t i = 0; i < sizeof SYSCALLS / sizeof *SYSCALLS; i++) {
-        PyObject *number = PyLong_FromLong(SYSCALLS[i].number);
-        if (number == NULL || PyDict_SetItemString(numbers, SYSCALLS[i].name, number) < 0) {
+    for (size_t i = 0; i < count; i++) {
+        PyObject *number = PyLong_FromLong(rows[i].number);
+        if (number == NULL || PyDict_SetItemString(numbers, rows[i].name, number) < 0) {
             Py_XDECREF(number);
             Py_DECREF(numbers);
             return -1;
         }
         Py_DECREF(number);
     }
-    int failed = PyModule_AddObjectRef(module, "SYSCALLS", numbers);
+    int failed = PyModule_AddObjectRef(module, name, numbers);
     Py_DECREF(numbers);
-    return failed < 0 || PyModule_AddIntConstant(module, "HEADER_SIZE", sizeof(struct image)) < 0 ||
+    return failed;
+}
+
+static int fill(PyObject *module)
+{
+    return add_numbers(module, "SYSCALLS", SYSCALLS, sizeof SYSCALLS / sizeof *SYSCALLS) < 0 ||
+           add_numbers(module, "PSEUDO_CALLS", PSEUDO_CALLS, sizeof PSEUDO_CALLS / sizeof *PSEUDO_CALLS) < 0 ||
+           PyModule_AddIntConstant(module, "STACK_BELOW", STACK_BELOW) < 0 ||
+           PyModule_AddIntConstant(module, "HEADER_SIZE", sizeof(struct image)) < 0 ||
            PyModule_AddIntConstant(module, "RECORD_SIZE", sizeof(struct record)) < 0 ||
            PyModule_AddIntConstant(module, "STEP_SIZE", sizeof(struct step)) < 0 ? -1 : 0;
 }

@@ -1,4 +1,6 @@
 SYSCALLS: dict[str, int]
+PSEUDO_CALLS: dict[str, int]
+STACK_BELOW: int
 HEADER_SIZE: int
 RECORD_SIZE: int
 STEP_SIZE: int
@@ -13,6 +15,15 @@ def spawn(
     cgroup_fd: int,
     made: list[tuple[int, int, int, int, object]],
 ) -> None: ...
+def fork(
+    method: int,
+    flags: int,
+    image: object,
+    relocations: bytes,
+    cgroup_fd: int,
+    made: list[tuple[int, int, int, int, object]],
+) -> bool: ...
+def reaper() -> tuple[bytes, int]: ...
 def posix_spawn(
     path: bytes,
     argv: list[bytes],

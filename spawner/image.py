@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from spawner import _native
-from spawner.plan import Argument, At, Out, Packed, Plan, Result, Slot, Step, Strings, Text
+from spawner.plan import Argument, At, Bearing, Out, Packed, Plan, Result, Slot, Step, Strings, Text
 
-HEADER = struct.Struct("=IIiiIIiIi4xQii")
+HEADER = struct.Struct("=IIiiIIiIiIQiiIi")
 RECORD = struct.Struct("=QQq")
-STEP = struct.Struct("=6QI6BBx4hiI4x")
+STEP = struct.Struct("=6QI6BBx4hiII")
 NEVER = 0xFFFFFFFF
 
 if (HEADER.size, RECORD.size, STEP.size) != (_native.HEADER_SIZE, _native.RECORD_SIZE, _native.STEP_SIZE):
@@ -25,8 +25,13 @@ _FAILED = struct.Struct("=i")
 _FAILED_AT = 32
 _HOLD_AT = 16
 _CURRENT_AT = 28
+_OPTIONS_AT = 36
 _BORN_AT = 40
+_CHILD_TID_AT = 52
 _STORE_AT = 72  # within a step
+
+TELL_END = 1
+"""Let the child say by a word when the plan is over (enum option in _child.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Layout:
 
     ``relocations`` are the offsets (packed native u32) of pointers still relative to the image's start;
     ``slots`` maps a name to (offset, struct format) of each place it fills; ``outs`` maps a step's index to
-    the (offset, size) of the memory the kernel writes there.
+    the (offset, size) of the memory the kernel writes there; several pieces of it lie 16 bytes apart or more.
     """
 
     template: bytes
@@ -48,7 +53,8 @@ class _Arena:
     """Memory that arguments point into, growing behind the steps.
 
     Noted on the way: ``relocations``, offsets of pointers; ``slots``, places to fill at the launch; ``outs``, where the
-    kernel writes for a step; ``stores``, where a step's result is to be written, by its index.
+    kernel writes for a step; ``stores``, where a step's result is to be written, by its index, and the size of the text
+    that it is to be written as (0: as a number of 32 bits).
     """
 
     def __init__(self, base: int) -> None:
@@ -57,7 +63,7 @@ class _Arena:
         self.relocations: list[int] = []
         self.slots: dict[str, list[tuple[int, str]]] = {}
         self.outs: dict[int, tuple[int, int]] = {}
-        self.stores: dict[int, int] = {}
+        self.stores: dict[int, tuple[int, int]] = {}
 
     def place(self, raw: bytes) -> int:
         self.data += bytes(-len(self.data) % 16)
@@ -86,9 +92,10 @@ class _Arena:
                 case Result(step=step):
                     if step in self.stores:
                         raise ValueError(f"the result of step {step} is wanted in two structs")
-                    self.stores[step] = place
+                    self.stores[step] = place, struct.calcsize(layout) if layout.endswith("s") else 0
                 case At(data=data):
-                    struct.pack_into("=Q", self.data, place - self.base, self.place(data))
+                    target = self.place(data) if isinstance(data, bytes) else self.place_struct(data)
+                    struct.pack_into("=Q", self.data, place - self.base, target)
                     self.relocations.append(place)
                 case None:
                     pass
@@ -130,9 +137,10 @@ def lay_out(plan: Plan) -> Layout:
     steps_offset += -steps_offset % 8
     arena = _Arena(steps_offset + STEP.size * len(plan.steps))
     rows = [_lower_step(arena, step, index, steps_offset) for index, step in enumerate(plan.steps)]
-    for index, place in arena.stores.items():
-        struct.pack_into("=I", rows[index], _STORE_AT, place)
-    header = HEADER.pack(len(plan.steps), steps_offset, -1, -1, NEVER, NEVER, 0, 0, -1, 0, 0, 0)
+    for index, (place, size) in arena.stores.items():
+        struct.pack_into("=II", rows[index], _STORE_AT, place, size)
+    divides = any(step.bearing & Bearing.INIT for step in plan.steps)
+    header = HEADER.pack(len(plan.steps), steps_offset, -1, -1, NEVER, NEVER, 0, 0, -1, 0, 0, 0, 0, int(divides), 0)
     head = header.ljust(steps_offset, b"\0")
     return Layout(
         template=bytes(head + b"".join(rows) + arena.data),
@@ -143,7 +151,7 @@ def lay_out(plan: Plan) -> Layout:
 
 
 def _lower_step(arena: _Arena, step: Step, index: int, steps_offset: int) -> bytearray:
-    number = _native.SYSCALLS.get(step.syscall)
+    number = _native.SYSCALLS.get(step.syscall, _native.PSEUDO_CALLS.get(step.syscall))
     if number is None:
         raise ValueError(f"{step.syscall}(2) is not in the native table")
     here = steps_offset + STEP.size * index
@@ -151,14 +159,15 @@ def _lower_step(arena: _Arena, step: Step, index: int, steps_offset: int) -> byt
     for position, argument in enumerate(step.args):
         values[position], kinds[position] = arena.lower(argument, here + 8 * position)
         if isinstance(argument, Out):
-            arena.outs[index] = (values[position], argument.size)
+            first, _ = arena.outs.get(index, (values[position], 0))
+            arena.outs[index] = (first, values[position] + argument.size - first)
     tolerated = tuple(step.tolerated) + (0,) * (4 - len(step.tolerated))
     guard = 0
     if step.only_if is not None:
         guard = step.only_if.step + 1
     elif step.unless is not None:
         guard = -(step.unless.step + 1)
-    return bytearray(STEP.pack(*values, number, *kinds, int(step.bearing), *tolerated, guard, 0))
+    return bytearray(STEP.pack(*values, number, *kinds, int(step.bearing), *tolerated, guard, 0, 0))
 
 
 # Mappings between launches, by size: a new one costs as much as the rest of a launch's work in Python.
@@ -196,12 +205,14 @@ class Image:
         parent_pidfd: int = -1,
         hold_at: int = NEVER,
         inject: tuple[int, int] | None = None,
+        options: int = 0,
     ) -> None:
         self.layout = layout
         self.map: mmap.mmap | bytes = (shared := _take(len(layout.template)))
         shared[: len(layout.template)] = layout.template
         inject_at, inject_errno = inject or (NEVER, 0)
         struct.pack_into("=iiIIi", shared, 8, sync_fd, parent_pidfd, hold_at, inject_at, inject_errno)
+        struct.pack_into("=I", shared, _OPTIONS_AT, options)
         for name, places in layout.slots.items():
             for offset, layout_format in places:
                 struct.pack_into(layout_format, shared, offset, slots[name])
@@ -221,6 +232,16 @@ class Image:
     def born_ns(self) -> int:
         """When the child began to run (CLOCK_MONOTONIC), 0 if it never did."""
         return int(struct.unpack_from("=Q", self.map, _BORN_AT)[0])
+
+    @property
+    def child_tid(self) -> int:
+        """What CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID have written."""
+        return int(struct.unpack_from("=i", self.map, _CHILD_TID_AT)[0])
+
+    @property
+    def child_tid_offset(self) -> int:
+        """Where they write."""
+        return _CHILD_TID_AT
 
     def record(self, index: int) -> tuple[int, int, int]:
         """(start_ns, end_ns, result) of a step, CLOCK_MONOTONIC; 0 for what has not happened."""

@@ -59,17 +59,17 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A pointer, within a struct, to these bytes."""
+    """A pointer, within a struct, to these bytes, or to another struct."""
 
-    data: bytes
+    data: bytes | Packed
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
     """A struct in memory: ``format`` as for the struct module, without alignment; printed as ``shown``.
 
-    A value may be known only at the launch (Slot), be what an earlier step returned (Result, of 32 bits), or point to
-    bytes (At, format Q).
+    A value may be known only at the launch (Slot), be what an earlier step returned (Result: 32 bits, or decimal text
+    where its format is s), or point to bytes (At, format Q).
     """
 
     format: str
@@ -109,8 +109,9 @@ class Bearing(IntFlag):
     FORKS = 1
     EXPECT_ZERO = 2
     TOLERATE_ALL = 4
-    INIT = 8
-    QUIET = 16  # from here on no call but the steps' own: no clock is read and nobody waited for
+    INIT = 8  # two go on: the old process to the LAST step, the new one behind that
+    LAST = 16  # by which the old process becomes the reaper
+    QUIET = 32  # from here on no call but the steps' own: no clock is read and nobody waited for
 
 
 PLAIN = Bearing(0)
@@ -223,12 +224,13 @@ class Preparation:
 class ReadBack:
     """What a step must have read from the kernel: ``found`` words the answer as ``wanted`` is worded.
 
-    ``found`` is given what the step returned and what the kernel wrote for it, and answers None for unknown.
+    ``found`` is given what the step returned and what the kernel wrote for it, and answers None for unknown. ``wanted``
+    may be known only at the launch: the text of a slot that a Preparation gives.
     """
 
     what: str
     step: int
-    wanted: str
+    wanted: str | Slot
     found: Callable[[int, bytes], str | None]
 
 
@@ -311,6 +313,10 @@ class Plan:
     """The links that launch() needs a Networker for."""
     second_fork: int | None = None
     """Index of the step in which the child forks once more and goes on as its own sibling."""
+    init: bool = False
+    """Whether the child becomes a reaper on the way, and the program its child."""
+    entry: bool = False
+    """Whether the child goes on in Python at the end, instead of executing a program."""
 
     @property
     def suspends(self) -> bool:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 
+PF_EXITING = 0x00000004
 PF_FORKNOEXEC = 0x00000040
 
 _LINK = re.compile(r"\w+:\[(\d+)\]")
@@ -61,6 +62,16 @@ def identity(process: int | str = "self") -> tuple[int, int, bool] | None:
         return None
     fields = raw[raw.rindex(b")") + 2 :].split()
     return int(raw.split(b" ", 1)[0]), int(fields[19]), fields[0] not in b"ZX"
+
+
+def name(pidfd: int) -> str | None:
+    """What a process is called (PR_SET_NAME), also a zombie."""
+    try:
+        with open(f"/proc/{number(pidfd)}/stat", "rb", buffering=0) as file:
+            raw = file.read(1024)
+    except _VANISHED:
+        return None
+    return raw[raw.index(b"(") + 1 : raw.rindex(b")")].decode(errors="replace")
 
 
 def namespaces(process: int | str, links: Iterable[str]) -> dict[str, int | None]:
