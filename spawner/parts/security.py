@@ -203,7 +203,7 @@ def _unknown(spec: Spec) -> Iterator[Problem]:
                 yield Problem(f"{which} set: {error}", "capabilities(7) lists them")
                 continue
             if number > caps.last():
-                yield Problem(f"{which} set: this kernel does not know {name.text}", "leave it out")
+                yield Problem(f"{which} set: this kernel does not know {name}", "leave it out")
 
 
 def _refused(spec: Spec, given: Masks, wanted: Masks) -> Iterator[Problem]:
