@@ -128,7 +128,7 @@ def unprivileged_user_namespaces() -> Finding:
     settings = [
         f"sysctl -w {name}={allows}" for name, forbids, allows in _USER_NAMESPACE_SYSCTLS if read.get(name) == forbids
     ]
-    remedy = "; ".join(settings) or "look for a seccomp filter or security module of the container"
+    remedy = "; ".join(settings) or "look for a chroot, a seccomp filter or a security module of the container"
     return Finding(State.NO, f"{refusal} ({values})", remedy)
 
 
@@ -137,7 +137,8 @@ def fresh_proc() -> Finding:
     inside = trials.mount_fresh_proc(user_namespace=True)
     if inside is None:
         return Finding(State.OK, "may be mounted in a new pid namespace, in a user namespace too")
-    remedy = "a container that hides parts of /proc forbids it: start that one with them unmasked"
+    covered = " ".join(reading.covered_in_proc()) or "parts of /proc"
+    remedy = f"a container that covers {covered} forbids it: start that one with them unmasked"
     if trials.mount_fresh_proc(user_namespace=False) is None:
         return Finding(State.LIMITED, f"not inside a user namespace ({inside})", remedy)
     return Finding(State.NO, str(inside), remedy)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from nsview.commands import doctor_calls as calls
+from nsview.commands import doctor_causes as causes
 from nsview.commands import doctor_launching as launching
 from nsview.commands import doctor_watching as watching
 from nsview.commands.doctor_finding import Finding, State
@@ -29,20 +31,32 @@ PROBES: tuple[Probe, ...] = (
     Probe("privileges", launching.privileges),
     Probe("clone3", launching.clone3),
     Probe("pidfd", launching.pidfd),
+    Probe("system calls", calls.system_calls),
     *(Probe(f"{kind.name} namespace", partial(launching.namespace, kind)) for kind in KINDS),
+    Probe("namespace limits", causes.namespace_limits),
     Probe("unprivileged user namespaces", launching.unprivileged_user_namespaces),
+    Probe("subordinate ids", causes.subordinate_ids),
+    Probe("setgroups", causes.setgroups),
+    Probe("root directory", causes.root_directory),
+    Probe("mount limit", causes.mount_limit),
     Probe("fresh /proc", launching.fresh_proc),
+    Probe("overlayfs", causes.overlayfs),
     Probe("/proc", watching.proc),
     Probe("kcmp", watching.kcmp),
     Probe("cgroups", watching.cgroups),
+    Probe("own control groups", causes.own_control_groups),
     Probe("security modules", watching.security_modules),
     Probe("landlock", watching.landlock),
     Probe("seccomp", watching.seccomp),
+    Probe("libseccomp", causes.libseccomp),
+    Probe("veth", causes.veth),
+    Probe("masquerade", causes.masquerade),
     Probe("BTF", watching.btf),
     Probe("process events", watching.process_events),
     Probe("taskstats", watching.taskstats),
     Probe("pseudo-terminals", launching.pseudo_terminals),
     Probe("open files", watching.open_files),
+    Probe("hard limits", causes.hard_limits),
 )
 
 

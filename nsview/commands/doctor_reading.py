@@ -26,6 +26,15 @@ def status(field: str) -> str:
     raise OSError(errno.ENODATA, f"/proc/self/status has no {field}")
 
 
+_BINFMT = "/proc/sys/fs/binfmt_misc"
+"""A mount over /proc that hides nothing: systemd's automount of it."""
+
+
+def covered_in_proc() -> list[str]:
+    """The files and directories of /proc that a mount hides or changes."""
+    return sorted({point for point, _, _, _ in mounts() if point.startswith("/proc/") and point != _BINFMT})
+
+
 def mounts() -> list[Mount]:
     """Read the mounts of our mount namespace."""
     found = []

@@ -6,11 +6,14 @@ import ctypes
 import errno
 import os
 import platform
+import resource
 import signal
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nsview.commands import doctor_reading as reading
+from spawner import _native
 from spawner.namespaces import BY_NAME, NamespaceKind
 
 Step = tuple[str, Callable[[], object]]
@@ -19,6 +22,7 @@ Step = tuple[str, Callable[[], object]]
 NOBODY = 65534
 
 _PR_SET_DUMPABLE = 4
+_MNT_DETACH = 2
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 
 _SYSCALLS = {
@@ -191,6 +195,99 @@ def mount_fresh_proc(*, user_namespace: bool) -> Refusal | None:
             within(("mount(proc)", mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC))),
         ),
     )
+
+
+def raise_a_hard_limit() -> Refusal | None:
+    """Lower a hard limit and raise it again: CAP_SYS_RESOURCE of a user namespace does not count (prlimit(2))."""
+    core = resource.RLIMIT_CORE
+    return attempt(
+        ("lowering a limit", lambda: resource.setrlimit(core, (0, 0))),
+        ("raising it", lambda: resource.setrlimit(core, (0, 1))),
+    )
+
+
+_CAPABILITIES = {"SETUID": 7, "SYS_ADMIN": 21}
+
+
+def capable(name: str) -> bool:
+    """Whether a capability is in effect for us."""
+    return bool(int(reading.status("CapEff"), 16) >> _CAPABILITIES[name] & 1)
+
+
+def both_ways(mask: int, *steps: Step) -> tuple[Refusal | None, Refusal | None]:
+    """Run ``steps`` in new namespaces (their CLONE_NEW* bits): as we are, and as root of a new user namespace."""
+    entered = (("unshare(2)", unshare(mask)), *(_PRIVATE if mask & BY_NAME["mount"].flag else ()), *steps)
+    return attempt(*entered), attempt(*_as_root_of_new_user(os.geteuid(), os.getegid()), *entered)
+
+
+_PRIVATE: tuple[Step, ...] = (("making mounts private", mount("none", "/", "", _MS_REC | _MS_PRIVATE)),)
+
+
+def as_root_of_new_mounts() -> tuple[Step, ...]:
+    """Become root of a new user namespace with a mount namespace of its own."""
+    entered = ("unshare(CLONE_NEWNS)", unshare(BY_NAME["mount"].flag))
+    return (*_as_root_of_new_user(os.geteuid(), os.getegid()), entered, *_PRIVATE)
+
+
+def change_root() -> tuple[Step, ...]:
+    """Make another file system the root, in a new mount namespace."""
+    return (
+        ("mounting a tmpfs", mount("none", "/proc", "tmpfs", 0)),
+        ("entering it", lambda: os.chdir("/proc")),
+        ("pivot_root(2)", lambda: _native.call(_native.SYSCALLS["pivot_root"], b".\0", b".\0")),
+        ("leaving the old root", lambda: _checked(_libc.umount2(b".", ctypes.c_int(_MNT_DETACH)))),
+        ("being in it", lambda: _expect(os.listdir("/") == [])),
+    )
+
+
+def mount_overlay() -> tuple[Step, ...]:
+    """Mount an overlay over a tmpfs, in a new mount namespace, and write through it."""
+    layers = b"lowerdir=lower,upperdir=upper,workdir=work"
+
+    def directories() -> None:
+        os.chdir("/proc")
+        for name in ("lower", "upper", "work", "merged"):
+            os.mkdir(name)
+
+    def write() -> None:
+        _write_new("merged/file")
+        _expect(os.path.exists("upper/file"))
+
+    return (
+        ("mounting a tmpfs", mount("none", "/proc", "tmpfs", 0)),
+        ("making directories", directories),
+        ("mount(overlay)", lambda: _checked(_libc.mount(b"none", b"merged", b"overlay", ctypes.c_ulong(0), layers))),
+        ("writing through it", write),
+    )
+
+
+def _write_new(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def outside_of_chroot() -> bool:
+    """Whether our root is not that of our mount namespace: entering the namespace anew would change it.
+
+    False also where that cannot be tried, which takes CAP_SYS_ADMIN and CAP_SYS_CHROOT (setns(2)).
+    """
+
+    def changes() -> None:
+        before = _mount_and_inode("/")
+        fd = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        _native.call(_native.SYSCALLS["setns"], fd, BY_NAME["mount"].flag)
+        _expect(_mount_and_inode("/") == before)
+
+    refusal = attempt(("entering our own mount namespace", changes))
+    return refusal is not None and refusal.errno == errno.EOPNOTSUPP
+
+
+def _mount_and_inode(path: str) -> tuple[str, int]:
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    seen = os.fstat(fd)
+    with open(f"/proc/self/fdinfo/{fd}") as file:
+        [line] = [line for line in file if line.startswith("mnt_id:")]
+    os.close(fd)
+    return line, seen.st_ino
 
 
 def clone3(flags: int, cgroup: int = 0) -> None:

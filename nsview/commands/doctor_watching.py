@@ -21,8 +21,6 @@ def _privileged() -> bool:
 
 
 _OPEN = ("hidepid=0", "hidepid=off")
-_BINFMT = "/proc/sys/fs/binfmt_misc"
-"""A mount over /proc that hides nothing: systemd's automount of it."""
 
 
 def proc() -> Finding:
@@ -32,7 +30,7 @@ def proc() -> Finding:
     if not options:
         return Finding(State.NO, "/proc is not mounted", "mount -t proc proc /proc")
     limits = [word for word in options[-1] if word.startswith(("hidepid=", "subset=")) and word not in _OPEN]
-    covered = sorted({point for point, _, _, _ in mounts if point.startswith("/proc/") and point != _BINFMT})
+    covered = reading.covered_in_proc()
     said = [f"mounted with {option}" for option in limits]
     if covered:
         said.append("covered: " + " ".join(covered))

@@ -61,8 +61,8 @@ def add(pair: Pair) -> None:
     with _alone(), nftables(_NFPROTO[version]) as tables:
         lent = _to_lend(tables, end)
         # The table first: whoever finds it can take back what follows, should we be killed here.
-        _write(tables, end, lent)
-        _compare(tables, end, lent)
+        write(tables, end, lent)
+        compare(tables, end, lent)
         for name in (end.name, *lent.values()):
             forwarding.switch(version, name, wanted=True)
 
@@ -146,7 +146,8 @@ def _to_lend(tables: Any, end: End) -> dict[int, str]:
     return {index: name for index, name in outgoing.items() if index in already or not forwarding.on(version, name)}
 
 
-def _write(tables: Any, end: End, lent: dict[int, str]) -> None:
+def write(tables: Any, end: End, lent: dict[int, str]) -> None:
+    """Write the table of a host's end."""
     name, child = _name(end.index), end.peer.ip.packed
     saddr = _payload(*_SADDR[end.own.version])
     us = struct.pack("=I", end.index)
@@ -199,7 +200,7 @@ def _data(raw: bytes) -> Any:
     return {"attrs": [("NFTA_DATA_VALUE", raw)]}
 
 
-def _compare(tables: Any, end: End, lent: dict[int, str]) -> None:
+def compare(tables: Any, end: End, lent: dict[int, str]) -> None:
     """Read back that every chain has its rule."""
     name = _name(end.index)
     wanted = {"postrouting", "forward", *(f"lent_{index}" for index in lent)}

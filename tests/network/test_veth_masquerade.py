@@ -256,7 +256,7 @@ def test_a_kernel_that_cannot_let_one_link_forward_is_told(way: Way, monkeypatch
 
 
 @needs
-@pytest.mark.parametrize("place", ["_write", "_compare", "_to_lend"])
+@pytest.mark.parametrize("place", ["write", "compare", "_to_lend"])
 def test_a_fault_while_masquerading_leaves_nothing(place: str, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     original = getattr(masquerade, place)
 
