@@ -51,7 +51,8 @@ _ESTABLISHED_RELATED = 2 | 4
 _NETWORK_HEADER = 1
 _FILTER, _SRCNAT = 0, 100
 _RT_TABLE_MAIN = 254
-_NO_NFTABLES = (errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.ENOENT)
+_LACKING = (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT)
+"""What a kernel without nf_tables, or without one of the expressions, answers to what is well-formed otherwise."""
 
 
 def add(pair: Pair) -> None:
@@ -61,7 +62,8 @@ def add(pair: Pair) -> None:
     with _alone(), nftables(_NFPROTO[version]) as tables:
         lent = _to_lend(tables, end)
         # The table first: whoever finds it can take back what follows, should we be killed here.
-        write(tables, end, lent)
+        with _nftables_needed():
+            write(tables, end, lent)
         compare(tables, end, lent)
         for name in (end.name, *lent.values()):
             forwarding.switch(version, name, wanted=True)
@@ -84,8 +86,19 @@ def sweep(*, asked: bool) -> None:
                     if not exists(links, index):
                         _drop(tables, version, index)
     except OSError as error:
-        if error.errno not in (*_NO_NFTABLES, errno.EPERM):  # the latter is for what needs the privilege to tell
+        # No tables, then; and what needs the privilege to make links will tell of it.
+        if error.errno not in (errno.EPROTONOSUPPORT, errno.EPERM):
             raise
+
+
+@contextmanager
+def _nftables_needed() -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code in _LACKING:
+            raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT)) from error
+        raise
 
 
 @contextmanager
@@ -217,7 +230,8 @@ def _name(index: int) -> str:
 
 def _named(tables: Any) -> list[int]:
     """The links that have a table of ours."""
-    names = (table.get_attr("NFTA_TABLE_NAME") for table in tables.get_tables())
+    with _nftables_needed():
+        names = [table.get_attr("NFTA_TABLE_NAME") for table in tables.get_tables()]
     return [int(found[1]) for name in names if (found := _TABLE.fullmatch(name))]
 
 

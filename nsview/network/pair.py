@@ -29,6 +29,7 @@ _RT_TABLE_MAIN = 254
 _RT_SCOPE_LINK = 253
 _FAMILIES = {4: 2, 6: 10}
 _PREFIX = "nsv-"
+_NO_IPV6 = (errno.EACCES, errno.EOPNOTSUPP, errno.EAFNOSUPPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,10 @@ def configure(end: End) -> None:
         try:
             links.addr("add", index=end.index, address=str(end.own.ip), prefixlen=end.own.network.prefixlen, **flags)
         except NetlinkError as error:
-            if end.own.version == 6 and error.code == errno.EACCES:
+            if end.own.version == 6 and error.code in _NO_IPV6:
                 raise LaunchError(
                     VETH,
-                    errno=errno.EACCES,
+                    errno=error.code,
                     path=end.name,
                     cause="IPv6 is switched off for new links",
                     remedy="sysctl -w net.ipv6.conf.default.disable_ipv6=0, or use IPv4",

@@ -172,8 +172,20 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         (VETH,),
         errno.EACCES,
-        "the child's namespaces are not ours to open, or /proc/sys/net is read-only",
+        "the child's namespaces, or the settings in /proc/sys/net, are not ours to open",
         "run as root; see nsview doctor",
+    ),
+    Cause(
+        (VETH,),
+        errno.EROFS,
+        "masquerade has to let links forward, and /proc/sys is read-only here",
+        "have the host forward already (sysctl net.ipv4.ip_forward=1), or leave masquerade out",
+    ),
+    Cause(
+        (VETH,),
+        errno.EPROTONOSUPPORT,
+        "this kernel has no nftables that can masquerade",
+        "modprobe -a nf_tables nft_masq nft_ct, or leave masquerade out; see nsview doctor",
     ),
     Cause(
         (VETH,),

@@ -53,10 +53,14 @@ def new_host() -> None:
     run("ip", "link", "set", "lo", "up")
 
 
-def on_another_host(action: Callable[[], T]) -> T:
-    """Do ``action`` in a process of its own, in a network namespace of its own that it leaves as it found it."""
+def on_another_host(action: Callable[[], T], first: Callable[[], None] = lambda: None) -> T:
+    """Do ``action`` in a process of its own, in a network namespace of its own that it leaves as it found it.
+
+    ``first`` makes that process what it is to be otherwise.
+    """
 
     def there() -> T:
+        first()
         new_host()
         census = Census()
         answer = action()

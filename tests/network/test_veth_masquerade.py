@@ -31,11 +31,12 @@ from another_host import (
     served_in,
     setting,
 )
-from apart import apart, beside
+from apart import apart, beside, own_mounts
 from leftovers import Census, until
 
 import nsview.network.forwarding as forwarding
 from nsview.network import Connector, masquerade
+from nsview.network.netlink import NetlinkError
 from spawner import Child, LaunchError, Spec, Stdio, launch
 from spawner.oci import Veth
 
@@ -74,11 +75,13 @@ IP6 = Way(
 )
 
 
-@pytest.fixture(params=[IP4, IP6], ids=["IPv4", "IPv6"])
+one_link_of_ipv6 = Path("/proc/sys/net/ipv6/conf/lo/force_forwarding").exists()
+"""Whether this kernel can let a single link forward IPv6; that it says so where not is a test of its own."""
+
+
+@pytest.fixture(params=[IP4, IP6] if one_link_of_ipv6 else [IP4], ids=lambda way: way.host)
 def way(request: pytest.FixtureRequest) -> Way:
     found: Way = request.param
-    if not Path("/proc/sys/net", found.one.format("lo")).exists():
-        pytest.skip("needs a kernel whose single links forward IPv6 (net.ipv6.conf.*.force_forwarding)")
     return found
 
 
@@ -186,6 +189,7 @@ def test_a_lent_link_lets_nobody_in(way: Way) -> None:
 
 
 @needs
+@pytest.mark.parametrize("way", [IP4, IP6], ids=lambda way: way.host)
 def test_a_host_that_forwards_already_is_left_so(way: Way) -> None:
     def there() -> None:
         with outside(way) as world:
@@ -242,6 +246,7 @@ def test_no_way_out_is_told(way: Way) -> None:
 
 
 @needs
+@pytest.mark.parametrize("way", [IP4, IP6], ids=lambda way: way.host)
 def test_a_kernel_that_cannot_let_one_link_forward_is_told(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     def there() -> None:
         monkeypatch.setitem(forwarding._FILE, 6 if ":" in way.host else 4, "not_in_this_kernel")
@@ -251,6 +256,43 @@ def test_a_kernel_that_cannot_let_one_link_forward_is_told(way: Way, monkeypatch
             assert "all.forwarding=1" in failed.value.remedy
             assert "nsv-0" not in names()
             assert tables() == set()
+
+    on_another_host(there)
+
+
+@needs
+def test_settings_that_are_read_only_are_told(way: Way) -> None:
+    def read_only() -> None:
+        own_mounts()
+        run("mount", "--bind", "/proc/sys", "/proc/sys")
+        run("mount", "-o", "bind,remount,ro", "/proc/sys")
+
+    def there() -> None:
+        with outside(way):
+            with pytest.raises(LaunchError) as failed:
+                connected(way.child)
+            assert (failed.value.errno, failed.value.step) == (errno.EROFS, "veth")
+            assert "read-only" in failed.value.cause
+            assert "nsv-0" not in names()
+            assert tables() == set()
+
+    on_another_host(there, first=read_only)
+
+
+@needs
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP])
+def test_a_kernel_without_nftables_is_told(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: object) -> None:
+        raise NetlinkError(number)
+
+    def there() -> None:
+        with outside(IP4):
+            monkeypatch.setattr(masquerade, "write", lacking)
+            with pytest.raises(LaunchError) as failed:
+                connected(IP4.child)
+            assert "nftables" in failed.value.cause
+            assert "nft_masq" in failed.value.remedy
+            assert "nsv-0" not in names()
 
     on_another_host(there)
 

@@ -28,6 +28,7 @@ from another_host import (
     served_in,
 )
 from leftovers import Census
+from nobody import Runner
 from running import PLANNING
 
 import nsview.network.pair as pair
@@ -307,6 +308,34 @@ def test_a_failed_execve_takes_the_pair_away() -> None:
         assert "nsv-0" not in names()
 
     on_another_host(there)
+
+
+# ---- without root ----
+
+ASKED = ("run", "--veth", "10.77.0.1/24,10.77.0.2/24", "--no-pty", "-n", "--", "cat", "/proc/net/route")
+
+
+@pytest.mark.needs("root", "userns")
+def test_nobody_is_told_what_a_veth_takes(nobody: Runner, nothing_left: Census) -> None:
+    done = nobody("nsview", ASKED[0], "-U", "-r", *ASKED[1:])
+    assert done.returncode == 125
+    assert "veth: EPERM" in done.stderr
+    assert "CAP_NET_ADMIN" in done.stderr
+    assert "run as root" in done.stderr
+
+
+@pytest.mark.needs("root", "userns", "unshare")
+def test_root_of_a_user_namespace_has_no_say_in_the_hosts_network(nobody: Runner, nothing_left: Census) -> None:
+    done = nobody("unshare", "-Ur", nobody.command("nsview")[-1], *ASKED)
+    assert done.returncode == 125
+    assert "CAP_NET_ADMIN" in done.stderr
+
+
+@pytest.mark.needs("root", "userns", "unshare")
+def test_nobody_can_have_a_veth_within_a_network_of_their_own(nobody: Runner, nothing_left: Census) -> None:
+    done = nobody("unshare", "-Urn", nobody.command("nsview")[-1], *ASKED)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "eth0\t00000000" in done.stdout  # the default route
 
 
 def test_without_somebody_to_make_it_a_veth_is_refused_with_a_remedy() -> None:
