@@ -18,7 +18,7 @@ from spawner.parts import covers, files_causes, files_check, root
 from spawner.parts.devices import furnish
 from spawner.parts.mountpoints import OPEN_HOW_SIZE, Grounds, how
 from spawner.parts.sources import Sources, attach, bind_attributes, gather, is_bound, stage, write_content
-from spawner.plan import Named, Out, Result
+from spawner.plan import Named, Out, Packed, Result
 from spawner.spec import Spec
 
 _MS_REC = 0x4000
@@ -31,6 +31,11 @@ _MS_PROC = Named(2 | 4 | 8, "MS_NOSUID|MS_NODEV|MS_NOEXEC")
 _MS_NOSUID_NODEV = Named(2 | 4, "MS_NOSUID|MS_NODEV")
 _O_PATH, _O_DIRECTORY, _O_NONBLOCK, _O_CLOEXEC = 0o10000000, 0o200000, 0o4000, 0o2000000
 _PATH_MAX = 4096
+_NO_MAGIC = Packed(
+    "3Q",
+    (_O_PATH | _O_DIRECTORY | _O_CLOEXEC, 0, 2),
+    "{flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_NO_MAGICLINKS}",
+)
 
 
 def mounts(draft: Draft) -> None:
@@ -237,11 +242,27 @@ def _chmod(draft: Draft, grounds: Grounds, item: Settled, mode: int) -> None:
 
 def directory(draft: Draft) -> None:
     """Go to the working directory."""
-    if draft.spec.cwd is not None:
-        draft.add("chdir", "chdir", draft.spec.cwd, phase="directory", path=draft.spec.cwd)
-    if switches_root(draft.spec):
-        seen = draft.add("getcwd", "getcwd", Out(_PATH_MAX), _PATH_MAX, phase="directory")
-        draft.expect("the working directory", seen, "one inside the root", _inside)
+    cwd = draft.spec.cwd
+    if not switches_root(draft.spec):
+        if cwd is not None:
+            draft.add("chdir", "chdir", cwd, phase="directory", path=cwd)
+        return
+    if cwd is not None:
+        fd = draft.add(
+            "open working directory",
+            "openat2",
+            AT_FDCWD,
+            cwd,
+            _NO_MAGIC,
+            OPEN_HOW_SIZE,
+            phase="directory",
+            why="a path such as /proc/self/fd/7 would lead out of the root, by what this process has open",
+            path=cwd,
+        )
+        draft.add("chdir", "fchdir", fd, phase="directory", path=cwd)
+        draft.add("close", "close", fd, phase="directory", path=cwd)
+    seen = draft.add("getcwd", "getcwd", Out(_PATH_MAX), _PATH_MAX, phase="directory")
+    draft.expect("the working directory", seen, "one inside the root", _inside)
 
 
 def _inside(length: int, written: bytes) -> str:

@@ -121,8 +121,9 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         _ATTACH,
         EINVAL,
-        "the mount cannot be moved there: it holds the destination, or is unbindable and that is shared",
-        "choose another destination",
+        "source and destination do not go together: only one of the two is a directory, or the mount holds the "
+        "destination itself",  # do_move_mount() in fs/namespace.c
+        "check what is there, or choose another destination",
     ),
     Cause(
         ("set mount attributes", "remount"),
@@ -136,6 +137,15 @@ CAUSES: tuple[Cause, ...] = (
         "a link or a mount on the way leads out of the file system that the plan made",
         "choose a path without it",
     ),
+    Cause(
+        ("open working directory",),
+        ELOOP,
+        "a link of /proc that leads to what a process has open is on the way, and so leads out of the root",
+        "name the directory by its path inside",
+    ),
+    Cause(("open working directory",), ENOENT, "there is no such directory inside", "check the path"),
+    Cause(("open working directory",), ENOTDIR, "it is not a directory", "check the path"),
+    Cause(("open working directory",), EACCES, "a directory on the way may not be searched", "check its permissions"),
     Cause(_MAKES, EROFS, "the file system there is read-only by now", "make it before it becomes so"),
     Cause(_MAKES, EEXIST, "something is there already", "choose another path, or bind over it"),
     Cause(
@@ -174,6 +184,12 @@ CAUSES: tuple[Cause, ...] = (
         EINVAL,
         "the group of terminals (5), or user or group 0, is not mapped in our user namespace",
         "map it",
+    ),
+    Cause(
+        ("private mounts", "slave mounts", "shared mounts"),
+        EINVAL,
+        "our root is no mount, as after chroot(2) into a plain directory, and only mounts can be cut off from others",
+        "make the directory a mount before the chroot (mount --bind DIR DIR), or launch from outside",
     ),
     Cause(
         ("pivot_root",),

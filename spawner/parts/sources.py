@@ -78,6 +78,9 @@ def gather(draft: Draft, sources: Sources, root: RootMount | None, settled: list
         match item.operation:
             case Bind() as bind:
                 sources.trees[item.number] = _bind(draft, bind)
+            case Proc() if shares_pids(spec, draft.asked):
+                sources.trees[item.number] = clone(draft, "/proc")
+                draft.notes.append("the pid namespace is not new: its procfs is bound, for it is not ours to mount")
             case Proc():
                 sources.trees[item.number] = _proc(draft)
             case Dev():
@@ -87,6 +90,11 @@ def gather(draft: Draft, sources: Sources, root: RootMount | None, settled: list
                     sources.devices[item.number, "console"] = clone(draft, Text("tty"), CLONE)
             case _:
                 pass
+
+
+def shares_pids(spec: Spec, asked: frozenset[str]) -> bool:
+    """Whether a procfs would be one of a pid namespace that the child's user namespace does not own."""
+    return "user" in asked and "pid" not in asked and not any(join.type == "pid" for join in spec.join)
 
 
 def _bind(draft: Draft, bind: Bind) -> Result:
