@@ -60,6 +60,8 @@ def _install(draft: Draft) -> None:
             why="from here on the filter judges the engine's own calls too",
             bearing=Bearing.QUIET,
         )
+    if draft.hold and draft.spec.seccomp:
+        draft.notes.append("seccomp: the child cannot be held behind a filter, which would judge how it waits")
     count = len(draft.spec.seccomp)
     if count and not draft.spec.init:  # the process above the program has no filter of its own
         draft.look(Look("seccomp filters", lambda held: _missing(held, count)))

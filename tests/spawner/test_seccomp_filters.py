@@ -47,7 +47,7 @@ ENOUGH = allow(
     "read", "write", "writev", "openat", "close", "fstat", "newfstatat", "mmap", "munmap", "mprotect", "brk", "pread64",
     "execve", "arch_prctl", "prctl", "prlimit64", "set_tid_address", "set_robust_list", "rseq", "getrandom", "access",
     "exit_group", "exit", "rt_sigaction", "rt_sigprocmask", "ioctl", "readlink", "seccomp", "futex", "fadvise64",
-    "lseek", "tgkill", "getpid", "gettid", "copy_file_range", "statx", "clock_gettime",
+    "lseek", "tgkill", "getpid", "gettid", "copy_file_range", "statx",
 )  # fmt: skip
 """What cat(1) needs to print its status."""
 
@@ -238,6 +238,29 @@ def test_without_privilege_no_new_privs_is_implied_and_said() -> None:
 def test_with_no_new_privs_nothing_but_execve_comes_after_the_filter() -> None:
     steps = [step.syscall for step in compile_spec(replace(CAT, seccomp=(profile(deny(LSEEK)),))).steps]
     assert steps[steps.index("seccomp") :] == ["seccomp", "execve"]
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_child_can_be_held_up_to_its_filter_and_not_behind() -> None:
+    plan = compile_spec(replace(CAT, seccomp=(profile(ENOUGH, default="SCMP_ACT_KILL_PROCESS"),)), hold=True)
+    assert [note for note in plan.notes if "cannot be held behind a filter" in note]
+    with launch(plan, hold="seccomp") as child:
+        assert child.held == [step.label for step in plan.steps].index("seccomp")
+        child.step()
+        assert child.held is None
+        assert child.stdout is not None
+        assert "Seccomp_filters:\t1\n" in read_all(child.stdout)
+
+
+def test_the_engine_itself_calls_nothing_behind_a_filter_but_its_steps() -> None:
+    # Not even the clock, which few filters forget to allow because libc reads it without a system call.
+    bare = {"names": ["execve"], "action": "SCMP_ACT_ALLOW"}
+    with launch(replace(CAT, seccomp=(profile(bare, default="SCMP_ACT_KILL_PROCESS"),))) as child:
+        ended = child.wait()
+        last = child.timeline[-1]
+    assert ended is not None
+    assert (ended.signal, ended.executed) == (signal.SIGSYS, True)
+    assert last.start_ns <= last.end_ns
 
 
 # ---- what cannot be ----
