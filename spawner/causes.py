@@ -6,7 +6,20 @@ import errno
 import os
 
 from spawner.cause import Cause
-from spawner.parts import cgroup, files, ids, landlock, life, limits, namespaces, network, seccomp, security
+from spawner.parts import (
+    cgroup,
+    credentials,
+    files,
+    ids,
+    joining,
+    keeping,
+    landlock,
+    life,
+    limits,
+    network,
+    seccomp,
+    security,
+)
 from spawner.plan import Plan
 
 
@@ -27,16 +40,17 @@ def _is_directory(plan: Plan, path: str | None) -> bool:
 
 
 _BIRTHS = ("clone3", "clone", "unshare", "second fork", "fork", "vfork")
-_MAPS = ("write uid_map", "write gid_map")
 
 CAUSES: tuple[Cause, ...] = (
     *cgroup.CAUSES,
+    *credentials.CAUSES,
     *files.CAUSES,
     *ids.CAUSES,
+    *joining.CAUSES,
+    *keeping.CAUSES,
     *landlock.CAUSES,
     *life.CAUSES,
     *limits.CAUSES,
-    *namespaces.CAUSES,
     *network.CAUSES,
     *seccomp.CAUSES,
     *security.CAUSES,
@@ -102,32 +116,13 @@ CAUSES: tuple[Cause, ...] = (
         "give SIGCHLD its default action, or use clone3 or clone, which bring the pidfd with them",
     ),
     Cause(
-        ("write setgroups",),
-        errno.EPERM,
-        "setgroups cannot be allowed by an unprivileged map, nor changed once the gid map is written",
-        "leave it at deny",
-    ),
-    Cause(
-        _MAPS,
-        errno.EPERM,
-        "a process may map only its own effective id (and the group only with setgroups denied); a security module "
-        "may refuse the map too",
-        "map your own id (-r, -c), see nsview doctor",
-    ),
-    Cause(
-        _MAPS,
-        errno.EINVAL,
-        "the kernel does not take this map",
-        "check the ids: one line, ids below 2^32 - 1",
-    ),
-    Cause(
-        ("open uid_map", "open gid_map", "open setgroups", "open timens_offsets"),
+        ("open timens_offsets",),
         errno.ENOENT,
         "there is no /proc here, or this kernel lacks the file",
         "mount /proc",
     ),
     Cause(
-        ("open uid_map", "open gid_map", "open setgroups", "open timens_offsets"),
+        ("open timens_offsets",),
         errno.EACCES,
         "this process is not dumpable, or /proc is masked",
         "see nsview doctor",

@@ -10,37 +10,58 @@ from spawner import mechanism as ways
 from spawner.dangers import Hazard, dangers
 from spawner.errors import Problem
 from spawner.flags import BY_NAME
+from spawner.kernel import Facts
 from spawner.namespaces import BY_NAME as KINDS
 from spawner.namespaces import names_of
-from spawner.parts import cgroup, files, ids, landlock, life, limits, namespaces, network, seccomp, security
+from spawner.parts import (
+    cgroup,
+    credentials,
+    files,
+    ids,
+    joining,
+    keeping,
+    landlock,
+    life,
+    limits,
+    network,
+    seccomp,
+    security,
+)
 from spawner.rules import refusals
 from spawner.spec import Mechanism, Spec, Stdio
 
 _UTS_NAME_MAX = 64
-_LAST_ID = 2**32 - 2  # the one after it means "no id", setresuid(2)
 _SECONDS = 2**63
 _CLOCKS = ("monotonic", "boottime")
 _PROPAGATIONS = ("private", "slave", "shared", "unchanged")
 
 
-def problems_of(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int, hold: bool) -> list[Problem]:
+def problems_of(
+    spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int, hold: bool, facts: Facts
+) -> list[Problem]:
     """Every reason not to launch a well-formed Spec; those the kernel would find only where ``spec.check`` is on."""
-    found = ways.problems_of(spec, mechanism, hold)
+    found = ways.problems_of(spec, mechanism, hold, facts)
     found += _incomplete(spec)
     asked = names_of(ways.wanted_flags(spec)[0])
     for problems in PARTS:
         found += problems(spec, asked)
+    found += cgroup.lacking(spec, facts)
     found += _harmful(spec, mechanism, flags, exit_signal)
     if mechanism is Mechanism.POSIX_SPAWN:
         found += _beyond_posix_spawn(spec)
     if spec.check:
+        found += limits.refused(spec, asked, facts)
+        found += security.refused(spec, asked, facts)
+        found += credentials.refused(spec, asked, facts)
         found += _refused(spec, mechanism, flags, exit_signal)
     return found
 
 
 PARTS = (
-    namespaces.problems,
+    joining.problems,
+    keeping.problems,
     ids.problems,
+    credentials.problems,
     files.problems,
     limits.problems,
     cgroup.problems,
@@ -114,17 +135,6 @@ def _incomplete(spec: Spec) -> Iterator[Problem]:
         value = getattr(spec, name)
         if value is not None and len(os.fsencode(value)) > _UTS_NAME_MAX:
             yield Problem(f"{name} is longer than {_UTS_NAME_MAX} bytes", "shorten it (uname(2), __NEW_UTS_LEN)")
-    for kind, lines in (("user", spec.uid_mappings), ("group", spec.gid_mappings)):
-        if len(lines) > 1 or any(line.size != 1 for line in lines):
-            yield Problem(
-                f"a {kind} id map of more than one id",
-                "a child may map only its own id; ranges, which the parent must write, are not served yet",
-            )
-        ids = [number for line in lines for number in (line.container_id, line.host_id)]
-        if any(not 0 <= number <= _LAST_ID for number in ids) or any(line.size < 1 for line in lines):
-            # The kernel would cut a larger number off at 32 bits and map another id.
-            what = "a negative id" if min(ids) < 0 else "what is no id"
-            yield Problem(f"{what} in the {kind} id map", f"ids go from 0 to {_LAST_ID}")
 
 
 def _harmful(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> Iterator[Problem]:
@@ -132,6 +142,11 @@ def _harmful(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> 
     for hazard in _hazards(spec, mechanism, flags, exit_signal):
         if hazard.danger.stops:
             yield Problem(hazard.danger.harm, hazard.danger.remedy)
+    if flags & BY_NAME["CLONE_FS"].bit and spec.user.umask is not None:
+        yield Problem(
+            "with CLONE_FS the child's umask would be this process's too, even after execve",
+            "leave out CLONE_FS or the umask",
+        )
     if flags & BY_NAME["CLONE_FS"].bit and spec.cwd is not None:
         yield Problem(
             "with CLONE_FS the child's chdir would move this process too, even after execve",
@@ -142,8 +157,11 @@ def _harmful(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> 
             "with CLONE_PARENT the child's parent is ours, whose end the death signal would tell of",
             "leave out CLONE_PARENT or the death signal",
         )
-    if flags & BY_NAME["CLONE_INTO_CGROUP"].bit:
-        yield Problem("CLONE_INTO_CGROUP needs a cgroup to go into", "placing a child in a cgroup is not served yet")
+    if limits.mixes_oom_scores(spec, flags):
+        yield Problem(
+            "with CLONE_VM, and without CLONE_VFORK, the child's OOM score would be this process's too",
+            "leave out CLONE_VM or the OOM score",
+        )
 
 
 def _hazards(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> Iterator[Hazard]:

@@ -18,6 +18,7 @@ from spawner.plan import (
     Preparation,
     ReadBack,
     Result,
+    Slot,
     Step,
     Undo,
 )
@@ -36,7 +37,8 @@ class Draft:
     """What a part of a plan adds to.
 
     ``flags`` are those of the call that makes the child (0: it takes none), ``facts`` what this kernel and this
-    process bring, ``paths`` where the program may be. add() returns a reference to the new step's result.
+    process bring, ``paths`` where the program may be; ``proc_directory`` is /proc as it was before other mounts were
+    entered. add() returns a reference to the new step's result.
     """
 
     spec: Spec
@@ -48,9 +50,11 @@ class Draft:
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ns_directory: Result | None = None
+    proc_directory: Result | None = None
     read_back: list[tuple[str, int]] = field(default_factory=list)
     checks: list[ReadBack] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
+    entry: bool = False
     preparations: list[Preparation] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
@@ -95,7 +99,7 @@ class Draft:
         """Let the parent make something before there is a child."""
         self.preparations.append(preparation)
 
-    def expect(self, what: str, step: Result, wanted: str, found: Callable[[int, bytes], str | None]) -> None:
+    def expect(self, what: str, step: Result, wanted: str | Slot, found: Callable[[int, bytes], str | None]) -> None:
         """Compare what a step read with what was asked for; the fields are ReadBack's."""
         self.checks.append(ReadBack(what, step.step, wanted, found))
 

@@ -140,7 +140,7 @@ def lay_out(plan: Plan) -> Layout:
     for index, (place, size) in arena.stores.items():
         struct.pack_into("=II", rows[index], _STORE_AT, place, size)
     divides = any(step.bearing & Bearing.INIT for step in plan.steps)
-    header = HEADER.pack(len(plan.steps), steps_offset, -1, -1, NEVER, NEVER, 0, 0, -1, 0, 0, 0, 0, int(divides), 0)
+    header = HEADER.pack(len(plan.steps), steps_offset, -1, -1, NEVER, NEVER, 0, 0, -1, 0, 0, 0, -1, int(divides), 0)
     head = header.ljust(steps_offset, b"\0")
     return Layout(
         template=bytes(head + b"".join(rows) + arena.data),

@@ -9,24 +9,31 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from spawner import _native
+from spawner.cgroups.hierarchies import Hierarchy
 
 _CAPABILITY_VERSION_3 = 0x20080522
+_INTO_CGROUP = 1 << 33
+_NO_DESCRIPTOR = 2**31 - 1  # above any fs.nr_open
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What compile_spec must know of the caller beside the Spec.
 
-    ``clone3_errno`` is 0 where clone3(2) can be called, else ENOSYS or a filter's errno; ``caught`` has bit
-    N-1 set where this process handles signal N; ``program`` is where the search along PATH will end, if that
-    could be looked up beforehand. ``capabilities`` are our effective ones as a mask, ``permitted`` and ``inheritable``
-    those sets. The others are looked at where the Spec makes them matter: ``mount_setattr`` whether that call exists,
-    ``root_attached`` whether our root is mounted on something, as pivot_root(2) needs it (an initramfs is not),
-    ``submounts`` what is mounted at and below each path whose flags are set, where mount_setattr lacks: (path,
-    ((path below it, flags), …)).
+    ``clone3_errno`` is 0 where clone3(2) can be called, else ENOSYS or a filter's errno; ``uid`` and ``gid`` are our
+    effective ids; ``caught`` has bit N-1 set where this process handles signal N; ``program`` is where the search
+    along PATH will end, if that could be looked up beforehand. ``capabilities`` are our effective ones as a mask,
+    ``permitted`` and ``inheritable`` those sets. The others are looked at where the Spec makes them matter:
+    ``mount_setattr`` whether that call exists, ``root_attached`` whether our root is mounted on something, as
+    pivot_root(2) needs it (an initramfs is not), ``submounts`` what is mounted at and below each path whose flags are
+    set, where mount_setattr lacks: (path, ((path below it, flags), …)), ``cgroups`` the hierarchies, ``into_cgroup``
+    whether clone3 knows CLONE_INTO_CGROUP, ``hard_limits`` our own of the resources to be limited, where there are
+    any, ``time_at_execve`` whether execve enters a new time namespace.
     """
 
     clone3_errno: int = 0
+    uid: int = 0
+    gid: int = 0
     caught: int = 0
     program: str | None = None
     capabilities: int = (1 << 64) - 1
@@ -35,6 +42,10 @@ class Facts:
     mount_setattr: bool = True
     root_attached: bool = True
     submounts: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
+    cgroups: tuple[Hierarchy, ...] = ()
+    into_cgroup: bool = True
+    hard_limits: tuple[tuple[str, int], ...] = ()
+    time_at_execve: bool = True
 
 
 @lru_cache(maxsize=1)
@@ -42,6 +53,17 @@ def clone3_errno() -> int:
     """0 where clone3(2) exists and is let through; it answers EINVAL to nonsense then."""
     answer = _native.probe_clone3()
     return 0 if answer == errno.EINVAL else answer
+
+
+@lru_cache(maxsize=1)
+def into_cgroup() -> bool:
+    """Whether clone3 knows CLONE_INTO_CGROUP: it answers EBADF then to a descriptor that nobody has (clone(2))."""
+    arguments = struct.pack("=11Q", _INTO_CGROUP, *[0] * 9, _NO_DESCRIPTOR)
+    try:
+        _native.call(_native.SYSCALLS["clone3"], arguments, len(arguments))
+    except OSError as error:
+        return error.errno == errno.EBADF
+    raise AssertionError("clone3 took a descriptor that is none")
 
 
 def capability_sets() -> tuple[int, int, int]:
@@ -68,6 +90,8 @@ def facts(candidates: tuple[str, ...] = (), *, handlers: bool = True) -> Facts:
     effective, permitted, inheritable = capability_sets()
     return Facts(
         clone3_errno=clone3_errno(),
+        uid=os.geteuid(),
+        gid=os.getegid(),
         caught=caught,
         program=program,
         capabilities=effective,

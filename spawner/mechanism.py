@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass
 from signal import SIGCHLD
 
+from spawner import idmap
 from spawner.errors import Problem
 from spawner.flags import BY_NAME, format_mask
 from spawner.kernel import Facts
@@ -22,6 +23,11 @@ SIGHAND = BY_NAME["CLONE_SIGHAND"].bit
 CLEAR_SIGHAND = BY_NAME["CLONE_CLEAR_SIGHAND"].bit
 NEWTIME = BY_NAME["CLONE_NEWTIME"].bit
 NEWPID = BY_NAME["CLONE_NEWPID"].bit
+_NEWUSER = BY_NAME["CLONE_NEWUSER"].bit
+CAP_SETGID = 6
+CAP_SETUID = 7
+NEWCGROUP = BY_NAME["CLONE_NEWCGROUP"].bit
+INTO_CGROUP = BY_NAME["CLONE_INTO_CGROUP"].bit
 _LEGACY = 0xFFFFFF00
 
 
@@ -62,6 +68,15 @@ def choose(spec: Spec, facts: Facts) -> tuple[Mechanism, str]:
     if spec.via is not Mechanism.AUTO:
         return spec.via, f"asked for; {WAYS[spec.via].cost}"
     spaces, others = wanted_flags(spec)
+    if spec.join:
+        return (
+            Mechanism.FORK_UNSHARE,
+            "namespaces are entered by the child itself, in memory of its own, and before new ones are made",
+        )
+    if facts.clone3_errno == 0 and changes_ids(spec, facts):
+        return Mechanism.CLONE3, "one call, with a copy of our memory: sharing it, a change of ids would be ours too"
+    if facts.clone3_errno == 0 and enters_time_itself(spec, facts):
+        return Mechanism.CLONE3, "one call, with a copy of our memory: this kernel's execve enters no time namespace"
     if facts.clone3_errno == 0:
         made = "makes the child inside its new namespaces" if spaces else "makes the child"
         return Mechanism.CLONE3, f"one call {made} at a cost that does not grow with the parent's memory"
@@ -77,32 +92,80 @@ def choose(spec: Spec, facts: Facts) -> tuple[Mechanism, str]:
     )
 
 
-def waits(spec: Spec) -> bool:
+def waits(spec: Spec, facts: Facts) -> bool:
     """Whether the child has to wait for its parent on the way, who must not be suspended then."""
-    return any(lines and not _is_own(lines) for lines in (spec.uid_mappings, spec.gid_mappings)) or bool(
-        spec.keep or spec.veth
+    return not writes_own_maps(spec, facts) or bool(spec.keep or spec.veth or spec.init)
+
+
+def writes_own_maps(spec: Spec, facts: Facts) -> bool:
+    """Whether the child writes its id maps itself: of its own id alone, the group's with setgroups denied.
+
+    More than that is a privilege in the parent namespace, which the child has left (new_idmap_permitted() in
+    kernel/user_namespace.c).
+    """
+    for lines, own in ((spec.uid_mappings, facts.uid), (spec.gid_mappings, facts.gid)):
+        if lines and not idmap.is_single(lines, own):
+            return False
+    keeps_groups = spec.user.additional_gids is not None and may(facts, CAP_SETGID) and spec.setgroups != "deny"
+    return not spec.gid_mappings or not (spec.setgroups == "allow" or keeps_groups)
+
+
+def may(facts: Facts, capability: int) -> bool:
+    """Whether we have a capability in our own user namespace."""
+    return bool(facts.capabilities >> capability & 1)
+
+
+def changes_ids(spec: Spec, facts: Facts) -> bool:
+    """Whether the child becomes somebody else on the way.
+
+    That makes its memory undumpable (commit_creds() in kernel/cred.c), and ours too as long as it is the same memory;
+    and what could look into the child, as whom it is now, could look into us. So it gets a copy.
+    """
+    if spec.join:
+        return True
+    user = spec.user
+    if "user" not in spec.namespaces and not spec.clone_flags & _NEWUSER:
+        return user.uid not in (None, facts.uid) or user.gid not in (None, facts.gid)
+    return any(
+        lines and idmap.outside(lines, acting_id(lines, own) if wanted is None else wanted) not in (None, own)
+        for lines, own, wanted in ((spec.uid_mappings, facts.uid, user.uid), (spec.gid_mappings, facts.gid, user.gid))
     )
 
 
-def _is_own(lines: tuple[IDMapping, ...]) -> bool:
-    """Whether a process may write this map itself: it maps one id, which the kernel demands to be its own."""
-    return len(lines) == 1 and lines[0].size == 1
+def enters_time_itself(spec: Spec, facts: Facts) -> bool:
+    """Whether the child must enter its time namespace by setns(2), for which its memory must be its own (setns(2))."""
+    return bool(wanted_flags(spec)[0] & NEWTIME) and not facts.time_at_execve
 
 
-def call_flags(spec: Spec, mechanism: Mechanism, hold: bool) -> int:
+def acting_id(lines: tuple[IDMapping, ...], own: int) -> int:
+    """Who the child is inside once this map is there: itself, if it is mapped, else 0."""
+    found = idmap.inside(lines, own)
+    return 0 if found is None else found
+
+
+def call_flags(spec: Spec, mechanism: Mechanism, hold: bool, facts: Facts) -> int:
     """Every bit given to the call: those asked for and the engine's own.
 
     A new time namespace is always made by unshare(2) in the child: made by the call itself it could not be
-    given offsets any more (timens_offsets is frozen once a process is inside, time_namespaces(7)).
+    given offsets any more (timens_offsets is frozen once a process is inside, time_namespaces(7)). So is a new
+    cgroup namespace where the child is to be in a cgroup of its own: its root is the group that its maker is in.
     """
     spaces, others = wanted_flags(spec)
     way = WAYS[mechanism]
     if not way.flags:
         return 0
-    mask = others | (spaces & ~NEWTIME) | VM
+    mask = others | (spaces & ~NEWTIME)
+    if not changes_ids(spec, facts) and not enters_time_itself(spec, facts):
+        mask |= VM
     # Where execve has to be confirmed, by a lock that others want too, nobody may be suspended with it.
-    if not hold and not spaces & NEWTIME and not waits(spec):
+    if not hold and not spaces & NEWTIME and not waits(spec, facts):
         mask |= VFORK
+    if spec.oom_score_adj is not None and not mask & VFORK and not others & VM:
+        mask &= ~VM  # of all who share a memory there is one score, but for a child of vfork (fs/proc/base.c)
+    if spec.cgroup is not None:
+        mask &= ~NEWCGROUP
+        if mechanism is Mechanism.CLONE3 and facts.into_cgroup and any(each.unified for each in facts.cgroups):
+            mask |= INTO_CGROUP
     if mechanism is Mechanism.CLONE3:
         mask |= PIDFD
         if not mask & SIGHAND:
@@ -112,7 +175,7 @@ def call_flags(spec: Spec, mechanism: Mechanism, hold: bool) -> int:
     return mask
 
 
-def problems_of(spec: Spec, mechanism: Mechanism, hold: bool) -> list[Problem]:
+def problems_of(spec: Spec, mechanism: Mechanism, hold: bool, facts: Facts) -> list[Problem]:
     """What the mechanism cannot express of a Spec."""
     way = WAYS[mechanism]
     spaces, others = wanted_flags(spec)
@@ -136,18 +199,32 @@ def problems_of(spec: Spec, mechanism: Mechanism, hold: bool) -> list[Problem]:
                 "hold with clone3, clone, fork or fork+unshare",
             )
         )
-    if waits(spec) and not way.holds:
+    if waits(spec, facts) and not way.holds:
         found.append(
             Problem(
-                f"{mechanism} suspends the caller until execve, who has to act meanwhile (maps, veth, kept namespaces)",
+                f"{mechanism} suspends the caller until execve, who has to act meanwhile (maps, veth, kept namespaces, an init)",
                 "use clone3, clone or fork+unshare",
             )
         )
-    if (hold or waits(spec)) and others & VFORK:
+    if (hold or waits(spec, facts)) and others & VFORK:
         found.append(
             Problem(
                 "CLONE_VFORK suspends the caller until execve, so nobody could let a waiting child go on",
                 "leave CLONE_VFORK out",
+            )
+        )
+    if spec.join and mechanism is not Mechanism.FORK_UNSHARE:
+        found.append(
+            Problem(
+                f"{mechanism} has no place for setns(2), which the child calls before new namespaces are made",
+                "use fork+unshare, or leave the choice to auto",
+            )
+        )
+    elif (mechanism is Mechanism.VFORK or others & VM) and changes_ids(spec, facts):
+        found.append(
+            Problem(
+                "a child that shares our memory cannot change its ids: this process would become undumpable with it",
+                "use clone3 or fork" if mechanism is Mechanism.VFORK else "leave CLONE_VM out",
             )
         )
     return found

@@ -37,10 +37,15 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """An existing namespace to enter: ``type`` is its OCI name, ``path`` a file such as /proc/PID/ns/net."""
+    """An existing namespace to enter: ``type`` is its OCI name, ``path`` a file such as /proc/PID/ns/net.
+
+    ``identity`` is the inode of the pidfd of the process meant by a path in /proc/PID, which no later process of that
+    number has; None trusts the path.
+    """
 
     type: str
     path: str
+    identity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

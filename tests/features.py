@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
+from vm import machine
+
 from nsview.commands.doctor_finding import State
 from nsview.commands.doctor_probes import PROBES, look
 from spawner.cgroups.hierarchies import hierarchies
@@ -74,15 +76,19 @@ def _disk() -> str | None:
 
 PROGRAMS: Mapping[str, str] = {
     "bash": "bash",
+    "busybox": "busybox-static",
     "bwrap": "bubblewrap",
     "cc": "gcc",
     "git": "git",
+    "ionice": "util-linux",
     "ip": "iproute2",
     "lsns": "util-linux",
+    "newuidmap": "uidmap",
     "nft": "nftables",
     "nsenter": "util-linux",
     "perl": "perl-base",
     "ps": "procps",
+    "qemu-system-x86_64": "qemu-system-x86",
     "runc": "runc",
     "strace": "strace",
     "tar": "tar",
@@ -110,6 +116,7 @@ ROWS: Mapping[str, str] = {
 
 FEATURES: Mapping[str, Probe] = {
     "root": _root,
+    "vm": machine.lacking,
     "disk": _disk,
     **{f"{name}_controller": partial(_controller, name) for name in ("memory", "pids", "cpu", "io")},
     "cgroup2": _cgroup2,

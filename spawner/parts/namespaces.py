@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from signal import SIGCHLD
 
 from spawner import mechanism as ways
-from spawner.cause import Cause
 from spawner.draft import AT_FDCWD, O_PATH_DIR, Draft
-from spawner.errors import Problem
 from spawner.flags import format_mask
 from spawner.namespaces import KINDS
 from spawner.plan import Bearing, Named, Out
-from spawner.spec import Spec
 
 _LINK_SIZE = 64
 
@@ -21,16 +17,17 @@ def namespaces_by_unshare(draft: Draft) -> None:
     """Make in the child what the call that made it could not."""
     spaces, _others = ways.wanted_flags(draft.spec)
     spaces &= ~ways.NEWTIME
-    if draft.flags or not spaces:
+    if draft.flags:
         return
-    draft.add(
-        "unshare",
-        "unshare",
-        Named(spaces, format_mask(spaces)),
-        phase="namespaces",
-        why="fork cannot make them",
-    )
-    if spaces & ways.NEWPID:
+    if spaces:
+        draft.add(
+            "unshare",
+            "unshare",
+            Named(spaces, format_mask(spaces)),
+            phase="namespaces",
+            why="fork cannot make them",
+        )
+    if spaces & ways.NEWPID or any(join.type == "pid" for join in draft.spec.join):
         mask = ways.PARENT | SIGCHLD
         draft.add(
             "second fork",
@@ -41,7 +38,7 @@ def namespaces_by_unshare(draft: Draft) -> None:
             0,
             0,
             phase="namespaces",
-            why="unshare(CLONE_NEWPID) does not move the caller: only its next child is pid 1 inside",
+            why="neither unshare(CLONE_NEWPID) nor setns moves the caller: its next child is inside",
             bearing=Bearing.FORKS,
         )
 
@@ -51,8 +48,8 @@ def open_namespace_links(draft: Draft) -> None:
     draft.ns_directory = draft.add(
         "open /proc/self/ns",
         "openat",
-        AT_FDCWD,
-        "/proc/self/ns",
+        draft.proc_directory or AT_FDCWD,
+        "self/ns" if draft.proc_directory else "/proc/self/ns",
         O_PATH_DIR,
         0,
         phase="read back",
@@ -79,19 +76,3 @@ def read_back(draft: Draft) -> None:
             bearing=Bearing.TOLERATE_ALL,
         )
         draft.read_back.append((kind.name, read.step))
-
-
-def join(draft: Draft) -> None:
-    """Enter existing namespaces."""
-
-
-def keep(draft: Draft) -> None:
-    """Let the parent mount new namespaces where they outlive the child."""
-
-
-def problems(spec: Spec, asked: frozenset[str]) -> Iterator[Problem]:
-    """What is wrong with this part of a Spec that asks for these new namespaces."""
-    yield from ()
-
-
-CAUSES: tuple[Cause, ...] = ()

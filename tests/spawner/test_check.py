@@ -36,8 +36,8 @@ CASES = {
     ),
     "long hostname": (replace(TRUE, namespaces=frozenset({"uts"}), hostname="x" * 65), "longer than 64 bytes"),
     "range of ids": (
-        replace(TRUE, namespaces=frozenset({"user"}), uid_mappings=(IDMapping(0, 0, 2),)),
-        "more than one id",
+        replace(TRUE, namespaces=frozenset({"user"}), uid_mappings=(IDMapping(0, 2**32 - 2, 2),)),
+        "ends beyond the last",
     ),
     "negative id": (replace(TRUE, namespaces=frozenset({"user"}), uid_mappings=(IDMapping(-1, 0),)), "negative id"),
     "thread": (replace(TRUE, clone_flags=bit("THREAD") | bit("SIGHAND") | bit("VM")), "ends all other threads"),

@@ -14,7 +14,7 @@ from apart import NEWUSER, apart, become_nobody, call
 from leftovers import Census
 from running import EVERY_KIND, EVERYTHING, PLANNING, output, shell
 
-from spawner import IDMapping, LaunchError, Mechanism, Spec, SpecError, Stdio, compile_spec, launch
+from spawner import Facts, IDMapping, LaunchError, Mechanism, Spec, SpecError, Stdio, compile_spec, launch
 from spawner.namespaces import KINDS
 
 pytestmark = pytest.mark.needs_root  # to become somebody without privileges
@@ -93,20 +93,12 @@ def test_the_id_of_another_is_refused_and_the_rule_told(uid: int, gid: int, step
     assert "only its own effective id" in found[2]  # type: ignore[index]
 
 
-@pytest.mark.parametrize(
-    "mappings", [(IDMapping(0, 0, 2),), (IDMapping(0, 0), IDMapping(1, 1)), (IDMapping(0, 100000, 65536),)], ids=str
-)
-@pytest.mark.parametrize("name", ["uid_mappings", "gid_mappings"])
-def test_a_map_of_several_ids_is_one_problem_before_anything_runs(name: str, mappings: tuple[IDMapping, ...]) -> None:
-    with pytest.raises(SpecError) as caught:
-        compile_spec(replace(MAPPED, **{name: mappings}))
-    (problem,) = caught.value.problems
-    assert "more than one id" in problem.message
-
-
 # CVE-2014-8989: an unprivileged gid map needs setgroups denied first; "allow" is EPERM at the map
 def test_setgroups_is_denied_before_the_gid_map_is_written() -> None:
-    labels = [step.label for step in compile_spec(MAPPED).steps]
+    nobody = Facts(uid=NOBODY, gid=NOBODY, capabilities=0)
+    labels = [step.label for step in compile_spec(MAPPED, given=nobody).steps]
+    assert labels.index("write setgroups") < labels.index("write gid_map")
+    labels = [action.label for action in compile_spec(replace(MAPPED, setgroups="deny"), given=Facts()).actions]
     assert labels.index("write setgroups") < labels.index("write gid_map")
 
 
