@@ -114,6 +114,9 @@ def _enable(parent: str, controllers: tuple[str, ...]) -> None:
         on = (control.read(parent, "cgroup.subtree_control") or "").split()
         off = [name for name in controllers if name not in on]
         if off:
+            if control.has(parent, "cgroup.events") and control.read(parent, "cgroup.procs"):
+                # The kernel would take some controllers (pids, cpu) even so, and make all groups below threaded ones.
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), parent)
             found = frozenset(_groups(parent))
             control.write(parent, "cgroup.subtree_control", " ".join(f"+{name}" for name in off))
             _enabled.setdefault(parent, set()).update(off)

@@ -92,7 +92,7 @@ def namespace(draft: Draft) -> None:
             "unshare",
             Named(bit, "CLONE_NEWCGROUP"),
             phase="cgroup",
-            why="its root is where its maker is: so not before the child is in its groups",
+            why="its root is where the child is at that moment: so not before it is in its groups",
         )
 
 

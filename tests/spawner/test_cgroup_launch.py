@@ -9,14 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from apart import NOBODY, apart, become_nobody
+from apart import NOBODY, apart, become_nobody, call, mount, own_mounts
 from grouped import HERE, LAYOUTS, content, either, grouped, groups_of, planned, waiting
 from leftovers import until
 from running import PLANNING, output, read_all, shell
 
-from spawner import IDMapping, LaunchError, Mechanism, Spec, SpecError, Stdio, compile_spec, launch
+from spawner import IDMapping, LaunchError, Mechanism, Plan, Spec, SpecError, Stdio, compile_spec, launch
 from spawner.cgroups import control
+from spawner.cgroups.hierarchies import Hierarchy, hierarchies
 from spawner.cgroups.seats import choose
+from spawner.kernel import facts
 from spawner.oci import IOMax, Resources
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -319,13 +321,7 @@ def test_enabling_a_controller_for_a_group_is_undone_with_it(nothing_left):
 
 def test_without_any_hierarchy_it_is_said_what_to_mount():
     with pytest.raises(SpecError, match="mount -t cgroup2"):
-        compile_spec(grouped("true"), given=replace(facts_without_groups()))
-
-
-def facts_without_groups():
-    from spawner.kernel import facts
-
-    return replace(facts(), cgroups=())
+        compile_spec(grouped("true"), given=facts())
 
 
 def test_the_flag_alone_has_no_group_to_go_into():
@@ -372,6 +368,85 @@ def test_a_delegated_group_needs_no_privilege(nothing_left):
         assert not os.path.exists(directory)
     finally:
         os.rmdir(delegated)
+
+
+# ---- where there is a place in version 2 ----
+
+
+def pids_limits_of_version_2() -> Hierarchy | None:
+    """The hierarchy of version 2, if it is the one that limits tasks here."""
+    return next((each for each in HERE if each.unified and "pids" in each.controllers), None)
+
+
+def only_version_2(spec: Spec) -> Plan:
+    """The plan on a machine that has only version 2."""
+    return compile_spec(spec, given=replace(facts(), cgroups=tuple(each for each in hierarchies() if each.unified)))
+
+
+@pytest.mark.needs("cgroup2")
+def test_a_controller_is_enabled_in_the_nearest_group_that_has_it_and_no_processes(nothing_left):
+    unified = pids_limits_of_version_2()
+    if unified is None:
+        with pytest.raises(SpecError, match="no cgroup hierarchy here has the pids controller"):
+            only_version_2(grouped("true", pids=5))
+        return
+    outer = os.path.join(unified.mount, "nsvtest-outer")
+    inner, file = os.path.join(outer, "inner"), "cgroup.subtree_control"
+    assert "pids" in (control.read(unified.mount, file) or "").split()
+
+    def run(before: str) -> list[str | None]:
+        control.write(outer, file, before)
+        control.write(inner, "cgroup.procs", "0")
+        seen = []
+        with launch(grouped("read line", pids=5)) as one, launch(grouped("read line", pids=6)) as two:
+            assert {os.path.dirname(path) for child in (one, two) for path in child.cgroup.paths.values()} == {outer}
+            assert (content(one, "pids.max"), content(two, "pids.max")) == ("5", "6")
+            one.close()
+            seen.append(control.read(outer, file))
+            assert content(two, "pids.max") == "6"
+        seen.append(control.read(outer, file))
+        with launch(grouped("read line", pids=5)):
+            control.write(inner, "pids.max", "100")  # somebody else uses it meanwhile
+        seen.append(control.read(outer, file))
+        return seen
+
+    for before in ("-pids", "+pids"):
+        os.makedirs(inner)
+        try:
+            seen = apart(lambda: run(before))  # noqa: B023
+        finally:
+            os.rmdir(inner)
+            os.rmdir(outer)
+        off = "" if before == "-pids" else "pids"
+        assert [text.strip() for text in seen] == ["pids", off, "pids"]
+
+
+@pytest.mark.needs("cgroup2")
+def test_where_our_own_group_is_all_there_is_it_is_explained_why_no_limit_can_be_set(nothing_left, tmp_path):
+    unified = next(each for each in HERE if each.unified)
+    limited = pids_limits_of_version_2() is not None
+    inner = os.path.join(unified.mount, "nsvtest-inner")  # the root passes on what it has
+
+    def run() -> tuple[str, str]:
+        control.write(inner, "cgroup.procs", "0")
+        call("unshare", 0x02000000)
+        own_mounts()
+        mount("none", str(tmp_path), "cgroup2")
+        with launch(only_version_2(grouped("read line"))) as child:
+            place = os.path.dirname(child.cgroup.paths[""])
+            assert child.cgroup.processes == (child.pid,)
+        with pytest.raises((LaunchError, SpecError)) as caught:
+            launch(only_version_2(grouped("true", pids=5)))
+        return place, str(caught.value)
+
+    os.mkdir(inner)
+    try:
+        place, text = apart(run)
+    finally:
+        os.rmdir(inner)
+    assert place == str(tmp_path)
+    assert ("no place for a group with pids" if limited else "pids controller") in text
+    assert ("processes of its own" in text) == limited
 
 
 # ---- faults ----
