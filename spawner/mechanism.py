@@ -148,7 +148,8 @@ def call_flags(spec: Spec, mechanism: Mechanism, hold: bool, facts: Facts) -> in
 
     A new time namespace is always made by unshare(2) in the child: made by the call itself it could not be
     given offsets any more (timens_offsets is frozen once a process is inside, time_namespaces(7)). So is a new
-    cgroup namespace where the child is to be in a cgroup of its own: its root is the group that its maker is in.
+    cgroup namespace where the child gets a cgroup: its root is where the child is at that moment, and that is its own
+    group in version 2 (CLONE_INTO_CGROUP), but not yet in version 1.
     """
     spaces, others = wanted_flags(spec)
     way = WAYS[mechanism]
