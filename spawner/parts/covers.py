@@ -6,7 +6,9 @@ import errno
 import struct
 
 from spawner.draft import AT_FDCWD, NULL, O_PATH_DIR, Draft
+from spawner.filling import Filling
 from spawner.mountinfo import MS_RDONLY, Mounts
+from spawner.parts.known_mounts import mounts_at
 from spawner.parts.sources import CLONE, CLONE_ALL, MOUNT_ATTR_SIZE, attach, attributes, clone, set_attributes
 from spawner.plan import Named, Out, Result
 
@@ -61,7 +63,7 @@ def cover(draft: Draft, nulls: list[Result]) -> None:
         draft.add("close", "close", null, phase=phase)
 
 
-def read_only_paths(draft: Draft) -> None:
+def read_only_paths(draft: Draft, filling: Filling | None) -> None:
     """Lay a read-only copy of each of these trees over itself; what is not there is passed over."""
     phase = "read-only"
     for path in draft.spec.readonly_paths:
@@ -71,20 +73,16 @@ def read_only_paths(draft: Draft) -> None:
         attach(draft, tree, path, only_if=tree)
         draft.add("close", "close", tree, phase=phase, only_if=tree)
         if not draft.facts.mount_setattr:
-            remount(draft, path, _mounts_of(draft, path), MS_RDONLY, only_if=tree)
+            remount(draft, path, mounts_at(draft, filling, path), MS_RDONLY, only_if=tree)
 
 
-def read_only_root(draft: Draft) -> None:
+def read_only_root(draft: Draft, filling: Filling | None) -> None:
     """Make the root's own mount read-only, not those below it."""
     if draft.spec.rootfs_readonly:
-        read_only_mount(draft, "/", _mounts_of(draft, "/"))
+        read_only_mount(draft, "/", mounts_at(draft, filling, "/"))
 
 
-def _mounts_of(draft: Draft, path: str) -> Mounts:
-    return dict(draft.facts.submounts).get(path, (("", 0),))
-
-
-def read_only_mount(draft: Draft, path: str, mounts: Mounts = (("", 0),)) -> None:
+def read_only_mount(draft: Draft, path: str, mounts: Mounts) -> None:
     """Make the mount at ``path`` read-only, and look whether it is."""
     if draft.facts.mount_setattr:
         draft.add(

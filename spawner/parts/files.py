@@ -16,6 +16,7 @@ from spawner.filling import Filling, Settled, fill, switches_root
 from spawner.oci import Bind, Chmod, Dev, Dir, File, Mqueue, Overlay, Proc, RemountReadOnly, Symlink, Tmpfs
 from spawner.parts import covers, files_causes, files_check, root
 from spawner.parts.devices import furnish
+from spawner.parts.known_mounts import mounts_at
 from spawner.parts.mountpoints import OPEN_HOW_SIZE, Grounds, how
 from spawner.parts.sources import Sources, attach, bind_attributes, gather, is_bound, stage, write_content
 from spawner.plan import Named, Out, Packed, Result
@@ -59,8 +60,8 @@ def mounts(draft: Draft) -> None:
             path=draft.spec.mount_proc,
         )
     covers.cover(draft, covers.masks(draft))
-    covers.read_only_paths(draft)
-    covers.read_only_root(draft)
+    covers.read_only_paths(draft, None)
+    covers.read_only_root(draft, None)
 
 
 def _propagation(draft: Draft, propagation: str) -> None:
@@ -101,10 +102,10 @@ def _new_root(draft: Draft) -> None:
     root.switch(draft, sources.root, filling.root)
     _fill(draft, sources, filling)
     covers.cover(draft, nulls)
-    covers.read_only_paths(draft)
+    covers.read_only_paths(draft, filling)
     if spec.rootfs_propagation == "shared":
         _propagation(draft, "shared")
-    covers.read_only_root(draft)
+    covers.read_only_root(draft, filling)
     draft.add("restore umask", "umask", umask, phase="mounts")
 
 
@@ -117,7 +118,7 @@ def _fill(draft: Draft, sources: Sources, filling: Filling) -> None:
     if isinstance(filling.root, Bind):
         _finish_bind(draft, filling.root, "/", None)
     for item in filling.settled:
-        _place(draft, grounds, sources, item)
+        _place(draft, grounds, sources, filling, item)
         if item.number in worked_in:
             _open_ground(draft, grounds, item.place.path, item.number)
     grounds.close()
@@ -127,7 +128,7 @@ def _unsure(item: Settled) -> bool:
     return item.place.ground.ours and not item.place.ground.exact
 
 
-def _place(draft: Draft, grounds: Grounds, sources: Sources, item: Settled) -> None:
+def _place(draft: Draft, grounds: Grounds, sources: Sources, filling: Filling, item: Settled) -> None:
     """Do one operation in the new root."""
     place, path = item.place, item.place.path
     tree = sources.trees.get(item.number)
@@ -170,7 +171,7 @@ def _place(draft: Draft, grounds: Grounds, sources: Sources, item: Settled) -> N
         case Chmod() as chmod:
             _chmod(draft, grounds, item, chmod.mode)
         case RemountReadOnly():
-            covers.read_only_mount(draft, path, ((("", 2 | 4),)))
+            covers.read_only_mount(draft, path, mounts_at(draft, filling, path))
 
 
 def _put(draft: Draft, tree: Result, path: str) -> None:

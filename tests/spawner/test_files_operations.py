@@ -15,7 +15,7 @@ from rooms import entries, room
 from running import output, read_all
 
 from spawner import LaunchError, SpecError, compile_spec, launch
-from spawner.oci import Bind, Chmod, Dev, Dir, File, Proc, RemountReadOnly, Symlink, Tmpfs
+from spawner.oci import Bind, Chmod, Dev, Dir, File, Overlay, Proc, RemountReadOnly, Symlink, Tmpfs
 
 pytestmark = pytest.mark.needs_root
 
@@ -174,6 +174,33 @@ def test_order_is_the_one_given() -> None:
 def test_proc_over_a_link_is_where_it_leads() -> None:
     spec = room("cat /elsewhere/1/comm", Symlink(target="elsewhere", destination="/proc"), PROC)
     assert output(spec) == "sh\n"
+
+
+def test_a_relative_source_is_one_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "found").touch()
+    monkeypatch.chdir(tmp_path)
+    overlay = Overlay(destination="/o", lower=("d",))
+    assert output(room("ls /b /o", Bind(source="d", destination="/b"), overlay)).split() == [
+        *("/b:", "found", "/o:", "found")
+    ]
+
+
+# runc tests/integration/mounts.bats: a root with the set-group-ID bit
+def test_directories_below_a_set_group_id_directory_are_made() -> None:
+    mounts = (Tmpfs(destination="/t", mode=0o2755), Dir(destination="/t/a/b"), Tmpfs(destination="/t/c/d"))
+    assert [line.split()[-1] for line in output(room(f"{STAT} /t/a /t/a/b /t/c", *mounts)).splitlines()] == ["2755"] * 3
+
+
+# go-sandbox pkg/mount TestEnsureMountTargetExists_Dir, _File, TestBuilder_FilterNotExist
+def test_mount_points_are_made_as_the_source_is(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    mounts = [Bind(source=str(tmp_path / name), destination=f"/a/{name}", optional=True) for name in ("file", "none")]
+    spec = room(f"{STAT} /a/b/c /a/file; ls /a", Bind(source=str(tmp_path), destination="/a/b/c"), *mounts)
+    lines = output(spec).splitlines()
+    assert lines[0].startswith("/a/b/c directory")
+    assert lines[1].startswith("/a/file regular")
+    assert lines[2:] == ["b", "file"]
 
 
 # ---- files, links, modes ----

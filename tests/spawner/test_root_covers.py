@@ -186,6 +186,33 @@ def test_locked_flags_are_kept_in_a_user_namespace(modern: bool, tmp_path: Path)
         assert "ro" in options.split(",")
 
 
+@pytest.mark.parametrize("modern", [True, False])
+def test_what_becomes_read_only_in_a_bind_keeps_its_other_flags(modern: bool, tmp_path: Path) -> None:
+    def run() -> str:
+        own_mounts()
+        mount("none", str(tmp_path), "tmpfs")
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            mount("none", str(tmp_path / name), "tmpfs", MS_NOEXEC)
+            (tmp_path / name / "d").mkdir()
+        spec = room(
+            "for d in one two/d two; do findmnt -no OPTIONS --target /b/$d | tail -n1; done; findmnt -no OPTIONS /b",
+            Bind(source=str(tmp_path), destination="/b", devices=True),
+            PROC,
+            RemountReadOnly(destination="/b/one"),
+            readonly_paths=("/b/two/d",),
+        )
+        return output(planned(spec, modern=modern))
+
+    flags = {"ro", "rw", "nosuid", "nodev", "noexec"}
+    assert [flags & set(line.split(",")) for line in apart(run).splitlines()] == [
+        {"ro", "nosuid", "noexec"},
+        {"ro", "nosuid", "noexec"},
+        {"rw", "nosuid", "noexec"},
+        {"rw", "nosuid"},
+    ]
+
+
 def test_a_mount_that_another_covers_is_not_walked_to() -> None:
     text = "\n".join(
         [

@@ -196,6 +196,27 @@ def test_a_failed_launch_leaves_shared_mounts_as_they_were(propagation: str) -> 
     assert apart(run)
 
 
+# golang/go src/syscall/exec_linux_test.go TestUnshareMountNameSpace: what is mounted inside keeps nothing busy outside
+def test_a_directory_mounted_on_inside_can_be_removed_outside(tmp_path: Path, nothing_left: object) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    spec = shell("echo up; read x; ls -d /", namespaces=frozenset({"mount"}), rootfs="/")
+    with launch(replace(spec, mounts=(Tmpfs(destination=str(place)),))) as child:
+        assert child.stdout is not None
+        assert os.read(child.stdout, 3) == b"up\n"
+        place.rmdir()
+        child.close_stream("stdin")
+        child.wait()
+
+
+# bubblewrap tests/test-run.sh: bind-mount of / and /tmp
+def test_the_whole_host_can_be_the_root(tmp_path: Path) -> None:
+    (tmp_path / "seen").touch()
+    mounts = (Bind(source="/", destination="/"), Bind(source=str(tmp_path), destination="/tmp"))
+    spec = shell("ls -A /tmp; ls -A / | wc -l", namespaces=frozenset({"mount"}), mounts=mounts)
+    assert output(spec).split() == ["seen", str(len(os.listdir("/")))]
+
+
 # ---- containers in containers ----
 
 INNER = """
