@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -231,6 +232,24 @@ def test_a_range_without_newuidmap_is_refused_and_the_package_named() -> None:
     assert "apt install uidmap" in text
 
 
+# subprocess cannot tell how a program ended where SIGCHLD is ignored: the map itself is what counts
+@pytest.mark.needs("newuidmap")
+@pytest.mark.parametrize("count", [COUNT, 10], ids=["written", "refused"])
+def test_what_newuidmap_did_is_read_from_the_kernel(count: int, tmp_path: Path) -> None:
+    spec = in_range("id -u")
+
+    def action() -> object:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        try:
+            with launch(spec) as child:
+                return Path(f"/proc/{child.pid}/uid_map").read_text().split()
+        except LaunchError as error:
+            return error.step
+
+    found = unprivileged_range(tmp_path, f"nobody:{FIRST}:{count}\n", action)
+    assert found == (["0", str(FIRST), str(COUNT)] if count == COUNT else "read back uid_map")
+
+
 # Go TestCloneNEWUSERAndRemap as nobody: setgroups=true must be EPERM
 @pytest.mark.parametrize("user", [User(), User(additional_gids=())], ids=["allow", "groups"])
 def test_without_privilege_setgroups_is_refused_before_or_by_the_kernel(user: User) -> None:
@@ -250,6 +269,19 @@ def test_without_privilege_setgroups_is_refused_before_or_by_the_kernel(user: Us
         assert found == ("write gid_map", errno.EPERM)
     else:
         assert "setgroups has to be denied" in str(found)
+
+
+# Go TestUnshareUidGidMapping: root of its own namespaces may chroot
+@pytest.mark.parametrize("via", PLANNING)
+def test_nobody_may_chroot_in_namespaces_of_its_own(via: Mechanism) -> None:
+    own = (IDMapping(0, NOBODY),)
+    spec = shell("exec chroot / id -u", namespaces=USER | {"mount"}, uid_mappings=own, gid_mappings=own, via=via)
+
+    def run() -> str:
+        become_nobody()
+        return output(replace(spec, env=(("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),)))
+
+    assert apart(run) == "0\n"
 
 
 # ---- whole or not at all ----

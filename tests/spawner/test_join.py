@@ -236,6 +236,22 @@ def test_without_privilege_a_namespace_of_root_is_closed(kind: str) -> None:
     assert "join the user namespace" in text
 
 
+# runc tests/integration/userns.bats: joining a user namespace that belongs to another
+def test_a_user_namespace_of_another_is_closed(target: Child) -> None:
+    fd = os.open(f"/proc/{target.pid}/ns/user", os.O_RDONLY)
+    try:
+
+        def run() -> tuple[str, int | None, str]:
+            become_nobody()
+            return failure(lambda: launch(replace(TRUE, join=(Join("user", f"/proc/self/fd/{fd}"),))))
+
+        step, number, text = apart(run)
+    finally:
+        os.close(fd)
+    assert (step, number) == ("join user", errno.EPERM)
+    assert "as the user who made it" in text
+
+
 def test_the_namespaces_of_anothers_process_are_closed_to_nobody(target: Child) -> None:
     joins = into(target, "uts")
 

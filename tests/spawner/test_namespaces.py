@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from apart import apart, mount, own_mounts
 from running import EVERY_KIND, EVERYTHING, PLANNING, output, shell
 
-from spawner import IDMapping, Mechanism, Spec, TimeOffset, launch
+from spawner import IDMapping, Mechanism, Spec, Stdio, TimeOffset, launch
 from spawner.namespaces import KINDS
 
 pytestmark = pytest.mark.needs_root
@@ -160,3 +162,23 @@ def test_namespace_flags_may_be_given_among_the_clone_flags(nothing_left):
 def test_auto_is_clone3_here():
     with launch(Spec(args=("/bin/true",))) as child:
         assert child.plan.mechanism is Mechanism.CLONE3
+
+
+# Go TestUnshareMountNameSpaceChroot: a process in a chroot gives its child mounts that are its own
+@pytest.mark.needs("busybox")
+@pytest.mark.parametrize("via", PLANNING)
+def test_mounts_of_a_child_of_a_chroot_do_not_reach_it(via, nothing_left, tmp_path):
+    shutil.copy("/bin/busybox", tmp_path / "busybox")
+    for name in ("proc", "there"):
+        (tmp_path / name).mkdir()
+
+    def run():
+        own_mounts()
+        mount(str(tmp_path), str(tmp_path), None, 0x1000)  # a root that is a mount, as propagation wants it
+        os.chroot(tmp_path)
+        os.chdir("/")
+        text = "/busybox mount -t tmpfs none /there && echo made > /there/file && /busybox cat /there/file"
+        spec = Spec(args=("/busybox", "sh", "-c", text), namespaces=frozenset({"mount"}), stdio=Stdio.PIPE, via=via)
+        return output(spec), os.listdir("/there")
+
+    assert apart(run) == ("made\n", [])
