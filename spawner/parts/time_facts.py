@@ -29,7 +29,7 @@ _NO_ADDRESS = 1
 
 def with_time(spec: Spec, given: Facts) -> Facts:
     """Add to the facts what a new time namespace makes matter, where one is asked for."""
-    if not ways.wanted_flags(spec)[0] & ways.NEWTIME:
+    if "time" not in spec.namespaces and not spec.clone_flags & ways.NEWTIME:  # others may be unknown, as yet unchecked
         return given
     return replace(given, time_at_execve=entered_at_execve(ways.may(given, _CAP_SYS_ADMIN)))
 
