@@ -88,16 +88,10 @@ def _new_root(draft: Draft) -> None:
         draft.notes.append("what is mounted before / is covered by it, and left out")
     sources = Sources()
     umask = draft.add("umask", "umask", 0, phase="mounts", why="what is made gets the mode it is given")
-    # What is unchanged stays a peer of the original: so it is copied before the old root is cut off. Unmounting that
-    # would else unmount the host's too (propagate_umount).
-    if spec.rootfs_propagation == "unchanged":
-        gather(draft, sources, filling.root, filling.settled)
-        nulls = covers.masks(draft)
-        _propagation(draft, "private")
-    else:
-        _propagation(draft, "slave" if spec.rootfs_propagation == "shared" else spec.rootfs_propagation)
-        gather(draft, sources, filling.root, filling.settled)
-        nulls = covers.masks(draft)
+    # The old root must be no peer of the original when it goes: the original's mounts would go too (propagate_umount).
+    _propagation(draft, "slave" if spec.rootfs_propagation == "shared" else spec.rootfs_propagation)
+    gather(draft, sources, filling.root, filling.settled)
+    nulls = covers.masks(draft)
     stage(draft, sources, filling.root, filling.settled)
     root.switch(draft, sources.root, filling.root)
     _fill(draft, sources, filling)

@@ -14,6 +14,7 @@ from errno import (
     ENOSPC,
     ENOSYS,
     ENOTDIR,
+    ENXIO,
     EOVERFLOW,
     EPERM,
     EROFS,
@@ -155,6 +156,7 @@ CAUSES: tuple[Cause, ...] = (
         "map it (-r, -c)",
     ),
     Cause(("write file", *_MAKES), ENOSPC, "the tmpfs is full", "give it a larger size"),
+    Cause(("find the file's end",), ENXIO, "the tmpfs is full: only a part was written", "give it a larger size"),
     Cause(
         ("mount overlay",),
         EINVAL,

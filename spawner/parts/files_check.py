@@ -30,6 +30,11 @@ def problems(spec: Spec, asked: frozenset[str]) -> Iterator[Problem]:
             f"{' and '.join(wanted)} without a new mount namespace would change the host's own tree",
             "add a new mount namespace (-m)",
         )
+    if switches_root(spec) and spec.rootfs_propagation == "unchanged":
+        yield Problem(
+            "with unchanged propagation what is mounted in the new root could appear outside too",
+            "use slave: mounts outside still appear inside; or private",
+        )
     found = [*_values(spec)]
     yield from found
     if switches_root(spec) and not found:

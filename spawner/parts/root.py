@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spawner.draft import AT_FDCWD, NULL, Draft
+from spawner.draft import AT_FDCWD, Draft
 from spawner.filling import RootMount
 from spawner.oci import Tmpfs
 from spawner.parts.sources import CLONE_ALL, MOVE, TOP, attach, clone
@@ -10,7 +10,6 @@ from spawner.plan import Named, Result
 
 _MS_NOSUID_NODEV = Named(2 | 4, "MS_NOSUID|MS_NODEV")
 _MNT_DETACH = Named(2, "MNT_DETACH")
-_MS_PRIVATE = Named(1 << 18, "MS_PRIVATE")
 
 
 def tmpfs_options(tmpfs: Tmpfs) -> str:
@@ -30,8 +29,6 @@ def switch(draft: Draft, tree: Result | None, root: RootMount | None) -> None:
     if tree is not None:
         attach(draft, tree, "/")
         draft.add("close root", "close", tree, phase=phase)
-        if draft.spec.rootfs_propagation == "unchanged":
-            draft.add("private root", "mount", NULL, TOP, NULL, _MS_PRIVATE, NULL, phase=phase, path="/")
     else:
         options = tmpfs_options(root if isinstance(root, Tmpfs) else Tmpfs(destination="/"))
         draft.add("mount tmpfs", "mount", "tmpfs", "/", "tmpfs", _MS_NOSUID_NODEV, options, phase="mounts", path="/")

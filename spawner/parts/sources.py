@@ -24,6 +24,7 @@ _FSCONFIG_CMD_CREATE = Named(6, "FSCONFIG_CMD_CREATE")
 _FSOPEN_CLOEXEC = Named(1, "FSOPEN_CLOEXEC")
 _FSMOUNT_CLOEXEC = Named(1, "FSMOUNT_CLOEXEC")
 _ATTR_OF_PROC = Named(2 | 4 | 8, "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC")
+_SEEK_DATA = Named(3, "SEEK_DATA")
 _CREATE = Named(0o1 | 0o100 | 0o200 | 0o2000000, "O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC")
 
 # Whatever is mounted on the root last: ".." of the root is the root, and what is mounted on it is entered then
@@ -168,14 +169,23 @@ def _content(draft: Draft, file: File, place: int) -> Result:
 
 
 def write_content(draft: Draft, named: tuple[Argument, str], file: File, path: str) -> None:
-    """Make a file with its content, written in one step; a part of it would be told from the whole afterwards."""
+    """Make a file with its content, written in one step."""
     at, name = named
     mode = Named(file.mode, f"0{file.mode:o}")
     fd = draft.add("create file", "openat", at, name, _CREATE, mode, phase="mounts", path=path)
-    if file.content:
-        size = len(file.content)
-        written = draft.add("write file", "write", fd, file.content, size, phase="mounts", path=path)
-        draft.expect(f"the length of {file.destination}", written, f"{size} bytes", lambda n, _: f"{n} bytes")
+    size = len(file.content)
+    if size:
+        draft.add("write file", "write", fd, file.content, size, phase="mounts", path=path)
+        draft.add(
+            "find the file's end",
+            "lseek",
+            fd,
+            size - 1,
+            _SEEK_DATA,
+            phase="mounts",
+            why="write(2) may write a part only, where the file system is full: the last byte has to be there",
+            path=path,
+        )
     draft.add("close file", "close", fd, phase="mounts", path=path)
 
 
