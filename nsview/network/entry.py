@@ -53,11 +53,14 @@ def inside(namespace: int, action: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=enter, name="network")
     thread.start()
-    try:
-        thread.join()
-    except BaseException:
-        thread.join()
-        raise
+    interrupt: BaseException | None = None
+    while thread.is_alive():
+        try:
+            thread.join()
+        except BaseException as error:  # noqa: BLE001 - raised once nobody is at it any more
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
     if errors:
         raise errors[0]
     return answers[0]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -295,6 +297,25 @@ def test_a_fault_at_any_point_leaves_nothing(place: str, which: int, monkeypatch
             connected(V4)
         assert (failed.value.step, failed.value.errno) == ("veth", errno.ENOBUFS)
         assert len(calls) == which
+
+    on_another_host(there)
+
+
+@needs
+@pytest.mark.parametrize("place", ["make", "configure", "check"])
+def test_an_interrupt_leaves_nothing(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original: Callable[..., object] = getattr(pair, place)
+
+    def interrupted(*arguments: object) -> object:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return original(*arguments)
+
+    def there() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        monkeypatch.setattr(pair, place, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            connected(V4)
+        assert "nsv-0" not in names()
 
     on_another_host(there)
 
