@@ -15,7 +15,7 @@ from running import output, shell
 from spawner import IDMapping, LaunchError, Plan, Spec, compile_spec, launch, mountinfo
 from spawner.kernel import facts
 from spawner.oci import Bind, Dir, File, Proc, RemountReadOnly, Symlink, Tmpfs
-from spawner.parts.files_facts import has_mount_setattr, submounts
+from spawner.parts.files_facts import has_mount_setattr, submounts, with_files
 
 pytestmark = pytest.mark.needs_root
 
@@ -25,7 +25,7 @@ MS_BIND, MS_NODEV, MS_REMOUNT, MS_NOEXEC, MS_RELATIME = 0x1000, 4, 32, 8, 1 << 2
 
 def planned(spec: Spec, *, modern: bool) -> Plan:
     """A plan for a kernel that has mount_setattr(2), or has not."""
-    found = facts()
+    found = with_files(spec, facts())
     return compile_spec(spec, given=found if modern else replace(found, mount_setattr=False, submounts=submounts(spec)))
 
 
