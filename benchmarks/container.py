@@ -101,7 +101,7 @@ def timeline(place: Place, launches: int = 50) -> list[tuple[str, float]]:
     for _ in range(launches):
         with launch(our_spec(place)) as child:
             child.wait()
-            for number, event in enumerate(child.timeline()):
+            for number, event in enumerate(child.timeline):
                 if event.end_ns is not None:
                     taken[f"{number:3} {event.label}"].append(event.end_ns - event.start_ns)
     return [(label, median(values) / 1000) for label, values in taken.items()]

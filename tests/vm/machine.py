@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from initramfs import pack
+from vm.initramfs import pack
 
 HERE = Path(__file__).parent
 MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay")
