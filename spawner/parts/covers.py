@@ -74,6 +74,7 @@ def read_only_paths(draft: Draft, filling: Filling | None) -> None:
         draft.add("close", "close", tree, phase=phase, only_if=tree)
         if not draft.facts.mount_setattr:
             remount(draft, path, mounts_at(draft, filling, path), MS_RDONLY, only_if=tree)
+        expect_read_only(draft, path, only_if=tree)
 
 
 def read_only_root(draft: Draft, filling: Filling | None) -> None:

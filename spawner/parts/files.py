@@ -18,7 +18,7 @@ from spawner.parts import covers, files_causes, files_check, root
 from spawner.parts.devices import furnish
 from spawner.parts.known_mounts import mounts_at
 from spawner.parts.mountpoints import OPEN_HOW_SIZE, Grounds, how
-from spawner.parts.sources import Sources, attach, bind_attributes, gather, is_bound, stage, write_content
+from spawner.parts.sources import TOP, Sources, attach, bind_attributes, gather, is_bound, stage, write_content
 from spawner.plan import Named, Out, Packed, Result
 from spawner.spec import Spec
 
@@ -36,6 +36,12 @@ _NO_MAGIC = Packed(
     "3Q",
     (_O_PATH | _O_DIRECTORY | _O_CLOEXEC, 0, 2),
     "{flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_NO_MAGICLINKS}",
+)
+
+_ON_ONE_MOUNT = Packed(
+    "3Q",
+    (_O_PATH | _O_DIRECTORY | _O_CLOEXEC, 0, 1),
+    "{flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_NO_XDEV}",
 )
 
 
@@ -97,10 +103,27 @@ def _new_root(draft: Draft) -> None:
     _fill(draft, sources, filling)
     covers.cover(draft, nulls)
     covers.read_only_paths(draft, filling)
+    _look_at_root(draft)
     if spec.rootfs_propagation == "shared":
         _propagation(draft, "shared")
     covers.read_only_root(draft, filling)
     draft.add("restore umask", "umask", umask, phase="mounts")
+
+
+def _look_at_root(draft: Draft) -> None:
+    """Make sure that nothing was mounted on the root itself, by a link of the host's that leads there."""
+    fd = draft.add(
+        "look at root",
+        "openat2",
+        AT_FDCWD,
+        TOP,
+        _ON_ONE_MOUNT,
+        OPEN_HOW_SIZE,
+        phase="mounts",
+        why="what is mounted on the root is not seen from it: it would be there and do nothing",
+        path="/",
+    )
+    draft.add("close", "close", fd, phase="mounts")
 
 
 def _fill(draft: Draft, sources: Sources, filling: Filling) -> None:

@@ -147,6 +147,12 @@ CAUSES: tuple[Cause, ...] = (
     Cause(("open working directory",), ENOENT, "there is no such directory inside", "check the path"),
     Cause(("open working directory",), ENOTDIR, "it is not a directory", "check the path"),
     Cause(("open working directory",), EACCES, "a directory on the way may not be searched", "check its permissions"),
+    Cause(
+        ("look at root",),
+        EXDEV,
+        "something was mounted on the root itself, by way of a link that leads there, and would not be seen",
+        "choose a destination that is not /",
+    ),
     Cause(_MAKES, EROFS, "the file system there is read-only by now", "make it before it becomes so"),
     Cause(_MAKES, EEXIST, "something is there already", "choose another path, or bind over it"),
     Cause(

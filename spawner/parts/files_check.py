@@ -47,6 +47,8 @@ def _values(spec: Spec) -> Iterator[Problem]:
     for what, paths in (("masked path", spec.masked_paths), ("read-only path", spec.readonly_paths)):
         for path in paths:
             yield from _inside(what, path)
+            if path and not path.strip("/."):
+                yield Problem(f"{what} {path!r} is the root itself", "use rootfs_readonly, or name what is in it")
     if switches_root(spec) and spec.mount_proc is not None:
         yield from _inside("the place of proc", spec.mount_proc)
     for operation in spec.mounts:

@@ -74,8 +74,9 @@ def test_values_that_mean_nothing_are_refused(operation: FileOperation, words: s
 
 
 @pytest.mark.parametrize("field", ["masked_paths", "readonly_paths"])
-def test_covered_paths_are_absolute(field: str) -> None:
+def test_covered_paths_are_absolute_and_not_the_root(field: str) -> None:
     assert "is relative" in said(shell("true", namespaces=MOUNT, **{field: ("proc",)}))
+    assert "is the root itself" in said(shell("true", namespaces=MOUNT, **{field: ("//.",)}))
 
 
 def test_all_problems_are_said_at_once() -> None:

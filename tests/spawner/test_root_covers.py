@@ -132,6 +132,33 @@ def test_a_read_only_root_leaves_what_is_mounted_in_it(modern: bool) -> None:
     assert output(planned(given, modern=modern)).split() == ["no", "yes"]
 
 
+# What is mounted on the root itself is not seen from it: it would be reported as done and do nothing.
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"mounts": (Tmpfs(destination="/to-root"),)},
+        {"mounts": (Bind(source="/etc", destination="/to-root"),)},
+        {"masked_paths": ("/to-root",)},
+        {"readonly_paths": ("/to-root",)},
+    ],
+)
+def test_a_link_to_the_root_is_no_place_to_mount_on(
+    fields: dict[str, object], tmp_path: Path, nothing_left: object
+) -> None:
+    (skeleton(tmp_path) / "to-root").symlink_to("/")
+    usr = Bind(source="/usr", destination="/usr")
+    fields = {**fields, "mounts": (usr, *fields.get("mounts", ()))}  # type: ignore[misc]
+    with pytest.raises(LaunchError) as caught:
+        launch(shell("true", namespaces=frozenset({"mount"}), rootfs=str(tmp_path), **fields))
+    assert (caught.value.step, caught.value.errno) == ("look at root", errno.EXDEV)
+
+
+def test_a_link_to_the_root_is_not_read_only_without_another_root(tmp_path: Path, nothing_left: object) -> None:
+    (tmp_path / "link").symlink_to("/")
+    with pytest.raises(LaunchError, match="read-only was asked for, the kernel says writable"):
+        launch(shell("true", namespaces=frozenset({"mount"}), readonly_paths=(str(tmp_path / "link"),)))
+
+
 # ---- without mount_setattr(2) ----
 
 
