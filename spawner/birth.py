@@ -10,16 +10,22 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 from spawner import _native, procfs
 from spawner.act import Act
 from spawner.causes import explain
+from spawner.cgroups.entrance import Entrance
+from spawner.cgroups.group import Group
+from spawner.entry import enter, flush
 from spawner.errors import LaunchError
-from spawner.image import NEVER, Image, lay_out
+from spawner.image import NEVER, PASSED_OVER, Image, lay_out
 from spawner.namespaces import BY_NAME, BY_PROC, KINDS
-from spawner.plan import Action, Networker, Plan, Preparation, Prepared, Undo
+from spawner.parts.joining import OPENED, Opened
+from spawner.plan import Action, Bearing, Networker, Plan, Preparation, Prepared, Slot, Undo
+from spawner.reaper import NEVER_EXECUTED
 from spawner.spec import Mechanism
 from spawner.stdio import Streams, above_stdio
 
@@ -38,12 +44,12 @@ _OWN_DESCRIPTORS = 1
 
 # A process forked while a sync pair exists would keep the child's end open, and its end of file would never
 # come: so nothing of ours forks meanwhile (Go's ForkLock), Python's own os.fork included.
-_pair_lock = threading.Lock()
+_pair_lock = threading.RLock()  # held too where Python's own hook asks for it again (spawner.entry)
 
 
 def _renew_lock() -> None:
     global _pair_lock
-    _pair_lock = threading.Lock()
+    _pair_lock = threading.RLock()
 
 
 os.register_at_fork(
@@ -60,7 +66,15 @@ class Birth:
     everything is closed and reaped.
     """
 
-    def __init__(self, plan: Plan, streams: Streams, *, origin_ns: int, network: Networker | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        streams: Streams,
+        *,
+        origin_ns: int,
+        network: Networker | None = None,
+        entry: Callable[[], object] | None = None,
+    ) -> None:
         self.plan = plan
         self.network = network
         self.streams = streams
@@ -83,6 +97,7 @@ class Birth:
         self._undos: list[tuple[Undo, bool]] = []
         self._actions = list(plan.actions)
         self._refused: tuple[str, int] | None = None
+        self._entry = entry
 
     @property
     def span_since_origin(self) -> tuple[int, int]:
@@ -224,17 +239,19 @@ class Birth:
             inject=inject,
         )
         made: list[tuple[int, int, int, int, object]] = []
+        method, flags = _METHODS[plan.mechanism], plan.clone_flags
+        mask = slots["sigmask"]
+        assert isinstance(mask, int)
         try:
-            _native.spawn(
-                _METHODS[plan.mechanism],
-                plan.clone_flags,
-                plan.exit_signal,
-                self.image.map,
-                layout.relocations,
-                _STACK if plan.clone_flags & _VM else 0,
-                cgroup_fd,
-                made,
-            )
+            if plan.entry:
+                flush()
+                if _native.fork(method, flags, self.image.map, layout.relocations, cgroup_fd, made):
+                    self._enter(mask)
+            else:
+                stack = _STACK if flags & _VM else 0
+                _native.spawn(
+                    method, flags, plan.exit_signal, self.image.map, layout.relocations, stack, cgroup_fd, made
+                )
         except OSError as error:
             if made:  # a signal handler's
                 raise
@@ -245,6 +262,15 @@ class Birth:
                 self.span = (start, end, self.pid)
         if self.pidfd < 0:
             raise self.unwatchable(-self.pidfd)
+
+    def _enter(self, mask: int) -> NoReturn:
+        """In the child: let go of what is the parent's, whom the end of the socket tells that we are here, and run."""
+        assert self._entry is not None
+        assert self._sync is not None
+        self._sync.close()
+        self._take_back()
+        self.streams.close()
+        enter(self._entry, mask)
 
     def unwatchable(self, number: int) -> LaunchError:
         """The error where there is a child and no pidfd of it. It is ended, unless its pid is nobody's by now."""
@@ -295,7 +321,16 @@ class Birth:
                 self._adopt()
                 return True
             if not self._adopt():
+                if self.plan.init:
+                    self._drain()
                 return True
+
+    def _drain(self) -> None:
+        """Wait until no process of the child's has the socket's other end: until each has executed or ended."""
+        assert self._sync is not None
+        self._take_back()
+        while self._receive():
+            pass
 
     def _receive(self) -> bytes:
         assert self._sync is not None
@@ -336,25 +371,46 @@ class Birth:
             wait_readable(self.pidfd)
             raise self._failure_at(failed)
         current = self.image.current
-        in_exec = self.plan.steps[current].syscall == "execve" and self.image.record(current)[1] == 0
+        begun = self.image.record(current)[1] == 0
+        if self.plan.entry and self.plan.steps[current].syscall == "entry" and not begun:
+            self._run()
+            return
+        in_exec = self.plan.steps[current].syscall == "execve" and begun
         if not in_exec:
             wait_readable(self.pidfd)
-            over = self.image.record(current)[1] != 0 and current + 1 < len(self.plan.steps)
-            raise self._died(current + over)
+            raise self._died(self._after(current) if self.image.record(current)[1] else current)
         self._look_at_exec(current)
+        self._run()
+
+    def _after(self, index: int) -> int:
+        """The step that the child stands before when it has made step ``index``."""
+        assert self.image is not None
+        rest = range(index + 1, len(self.plan.steps))
+        return next((i for i in rest if self.image.record(i)[2] != PASSED_OVER), index)
+
+    def _run(self) -> None:
+        assert self.image is not None
         self.image.freeze()
         self._release()
         self._compare()
         self.running = True
 
     def _look_at_exec(self, current: int) -> None:
-        """Where it has ended already, its flags say for certain whether it got as far as the new program."""
-        if not _readable(self.pidfd):
+        """Where it has ended already, its flags say for certain whether it got as far as the new program.
+
+        One that a filter kills at execve may be about to end only: it lets go of our memory on the way.
+        """
+        filtered = any(step.bearing & Bearing.QUIET for step in self.plan.steps[:current])
+        ended = _readable(self.pidfd)
+        if not ended and not filtered:
             return
         seen = procfs.flags_and_start(self.pidfd)
         if seen is not None:
             self.start_time = seen[1]
-            if seen[0] & procfs.PF_FORKNOEXEC:
+            if not ended and not seen[0] & procfs.PF_EXITING:  # it may yet come to the new program
+                return
+            if seen[0] & procfs.PF_FORKNOEXEC or (self.plan.init and procfs.name(self.pidfd) == NEVER_EXECUTED):
+                wait_readable(self.pidfd)
                 raise self._died(current)
 
     def _compare(self) -> None:
@@ -362,15 +418,24 @@ class Birth:
         assert self.image is not None
         for check in self.plan.checks:
             found = check.found(self.image.record(check.step)[2], self.image.written(check.step))
-            if found is not None and found != check.wanted:
-                raise LaunchError(
-                    f"read back {check.what}", cause=f"{check.wanted} was asked for, the kernel says {found}"
-                )
+            wanted = self._known(check.wanted)
+            if found is not None and found != wanted:
+                raise LaunchError(f"read back {check.what}", cause=f"{wanted} was asked for, the kernel says {found}")
         for look in self.plan.looks:
             if (wrong := look.wrong(self)) is not None:
                 raise LaunchError(f"read back {look.what}", cause=wrong)
         if self.plan.asked:
             self._compare_namespaces()
+        entered = self.prepared.get(OPENED)
+        if isinstance(entered, Opened):
+            entered.compare(self.namespaces(), self.plan.asked)
+
+    def _known(self, wanted: str | Slot) -> str:
+        """What was asked for, also where only the launch has settled it."""
+        if isinstance(wanted, str):
+            return wanted
+        texts = (prepared.slots.get(wanted.name) for prepared in self.prepared.values())
+        return next(os.fsdecode(text) for text in texts if isinstance(text, bytes))
 
     def _compare_namespaces(self) -> None:
         found = self.namespaces()
@@ -438,9 +503,15 @@ class Birth:
         answer = None
         with suppress(ChildProcessError):  # not ours to wait for (CLONE_PARENT): how it ended stays unknown
             answer = _native.waitid(self.pidfd, os.WEXITED | os.WNOWAIT | WALL)
-        how = "the child ended before execve"
-        if answer is not None and answer[0] in (os.CLD_KILLED, os.CLD_DUMPED):
-            how = f"the child was killed by {signal_name(answer[1])} before execve"
+        before = "its callable was entered" if self.plan.entry else "execve"
+        how = f"the child ended before {before}"
+        number = _killed_by(self.plan, answer)
+        if answer is not None and number is not None:
+            how = f"the child was killed by {signal_name(number)} before {before}"
+            if number == signal.SIGSYS and any(step.bearing & Bearing.QUIET for step in self.plan.steps[:index]):
+                how = f"the seccomp filter forbids {self.plan.steps[index].syscall}, and killed the child before execve"
+            if self.cgroup is not None and self.cgroup.oom_kills:
+                how += ", because it needs more memory than its cgroup may have"
         return LaunchError(self.plan.steps[index].label, index=index, cause=how)
 
     # ---- the end ----
@@ -459,7 +530,13 @@ class Birth:
             if self._second_fork is not None:
                 self._end_both()
             else:
+                below = self.plan.init and self._sync is not None
+                if below:
+                    self._stop_below()
+                self.kill()
                 end_child(self.pidfd)
+                if below:
+                    self._drain()
             os.close(self.pidfd)
             self.pidfd = -1
         self._release()
@@ -467,6 +544,25 @@ class Birth:
             self.image.freeze()
         self.streams.close()
         self.undo(all_of_it=not self.running)
+
+    def _stop_below(self) -> None:
+        """Let the process below the reaper give up at its next step: it dies with the reaper, yet not at once."""
+        assert self.image is not None
+        assert self._sync is not None
+        self.image.hold_at_once()
+        self._sync.shutdown(socket.SHUT_WR)
+
+    @property
+    def cgroup(self) -> Group | None:
+        """The control group that was made for the child."""
+        return next((each.group for each in self.prepared.values() if isinstance(each, Entrance)), None)
+
+    def kill(self) -> None:
+        """Send SIGKILL, and thaw what would keep the child from dying of it."""
+        with suppress(ProcessLookupError):  # it has ended by itself
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        if self.cgroup is not None:
+            self.cgroup.let_die()
 
     def undo(self, *, all_of_it: bool) -> None:
         """Take back what the parent made, the last first; what is to outlast the child only where ``all_of_it``.
@@ -511,6 +607,16 @@ class Birth:
                     end_child(pidfd)
                 finally:
                     os.close(pidfd)
+
+
+def _killed_by(plan: Plan, answer: tuple[int, int, tuple[int, ...]] | None) -> int | None:
+    """The signal that ended the child by this answer of waitid, or, as its reaper tells it, the process below."""
+    if answer is None:
+        return None
+    code, status, _ = answer
+    if code in (os.CLD_KILLED, os.CLD_DUMPED):
+        return status
+    return status - 128 if plan.init and status > 128 else None
 
 
 def end_child(pidfd: int) -> None:

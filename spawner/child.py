@@ -11,13 +11,14 @@ import signal
 import struct
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
 from spawner import _native, procfs
 from spawner.birth import WALL, Birth, wait_readable
+from spawner.cgroups.group import Group
 from spawner.plan import Plan
+from spawner.reaper import NEVER_EXECUTED
 from spawner.stdio import set_window
 from spawner.timeline import Event, events
 
@@ -116,6 +117,15 @@ class Child:
         )
 
     @property
+    def cgroup(self) -> Group | None:
+        """Its control group, if it was launched with one: freeze it, kill all that is in it, see what it uses.
+
+        Where the child was killed by SIGKILL, ``oom_kills`` tells whether that was for want of memory. What it has
+        used can still be asked after close().
+        """
+        return self._birth.cgroup
+
+    @property
     def stdin(self) -> int | None:
         """Our end of its standard input, where that is a pipe."""
         return self._birth.streams.parent.get("stdin")
@@ -209,15 +219,17 @@ class Child:
         executed = True
         try:
             seen = _native.waitid(self.pidfd, os.WEXITED | os.WNOWAIT | WALL)
-            if seen is not None and seen[0] != os.CLD_EXITED:
+            if seen is not None and not self.plan.entry and (seen[0] != os.CLD_EXITED or self.plan.init):
                 flags = procfs.flags_and_start(self.pidfd)
                 executed = flags is None or not flags[0] & procfs.PF_FORKNOEXEC
+                if self.plan.init and executed:  # its own program, that is: the reaper tells of the one below
+                    executed = procfs.name(self.pidfd) != NEVER_EXECUTED
             answer = _native.waitid(self.pidfd, os.WEXITED | WALL)
         except ChildProcessError:  # our parent's to wait for (CLONE_PARENT), or SIGCHLD is ignored
             if self._exit is not None:  # or a signal handler has asked meanwhile
                 return self._exit
             wait_readable(self.pidfd)
-            return _exit_from_pidfd(self.pidfd)
+            return exit_from_pidfd(self.pidfd)
         assert answer is not None
         code, status, usage = answer
         micro = 1_000_000
@@ -240,8 +252,7 @@ class Child:
         self._birth.discard()
 
     def _killed(self) -> Exit:
-        with suppress(ProcessLookupError):  # it has ended by itself
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        self._birth.kill()
         ended = self.wait()
         assert ended is not None
         return ended
@@ -278,7 +289,7 @@ def index_of(plan: Plan, step: int | str) -> int:
     raise ValueError(f"the plan has no step {step!r}; it has {labels}")
 
 
-def _exit_from_pidfd(pidfd: int) -> Exit:
+def exit_from_pidfd(pidfd: int) -> Exit:
     """The exit status that the kernel keeps with a pidfd, for a child that somebody else reaped."""
     request = bytearray(_PIDFD_INFO.pack(_PIDFD_INFO_EXIT, 0, *([0] * 11), 0))
     try:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from spawner import _native
+from spawner import entry as callables
 from spawner import mechanism as ways
 from spawner.check import malformed, problems_of, warnings_of
 from spawner.draft import Draft
@@ -14,8 +15,10 @@ from spawner.errors import SpecError
 from spawner.flags import format_mask
 from spawner.kernel import Facts, clone3_errno, facts
 from spawner.namespaces import names_of
-from spawner.parts.files_facts import with_files
 from spawner.oci import User
+from spawner.parts.files_facts import with_files
+from spawner.parts.limits_facts import with_limits
+from spawner.parts.time_facts import with_time
 from spawner.plan import Bearing, Plan
 from spawner.program import candidates, vectors
 from spawner.rules import exit_signal_for
@@ -23,18 +26,24 @@ from spawner.sections import SECTIONS
 from spawner.spec import Mechanism, Spec, Stdio
 
 
-def compile_spec(spec: Spec, *, hold: bool = False, given: Facts | None = None) -> Plan:
+def compile_spec(spec: Spec, *, hold: bool = False, given: Facts | None = None, entry: bool = False) -> Plan:
     """Decide how to launch ``spec``. Equal input gives the same Plan object while it is remembered.
 
     ``hold``: the child will have to wait for the parent on the way, so the call must not suspend the parent.
-    ``given``: the facts about the caller, probed if left out. Raises SpecError with every problem found.
+    ``given``: the facts about the caller, probed if left out. ``entry``: a callable will be launched by it instead of a
+    program. Raises SpecError with every problem found.
     """
+    if entry:
+        spec = replace(spec, args=spec.args or (callables.NAME,))
     if spec.env is None:
         spec = _settled(spec, _native.environment())
     if given is None:
-        cleared = spec.via in (Mechanism.AUTO, Mechanism.CLONE3) and clone3_errno() == 0  # CLONE_CLEAR_SIGHAND
-        given = with_files(spec, facts(_findable(spec), handlers=not cleared))
-    return _compile(spec, hold, given)
+        by_clone3 = spec.via is Mechanism.CLONE3 or (spec.via is Mechanism.AUTO and not spec.join)
+        cleared = by_clone3 and clone3_errno() == 0  # CLONE_CLEAR_SIGHAND
+        given = facts(() if entry else _findable(spec), handlers=not cleared)
+        for further in (with_files, with_limits, with_time):
+            given = further(spec, given)
+    return _compile(spec, hold, given, entry)
 
 
 @lru_cache(maxsize=64)
@@ -55,22 +64,29 @@ def _findable(spec: Spec) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _compile(spec: Spec, hold: bool, given: Facts) -> Plan:
+def _compile(spec: Spec, hold: bool, given: Facts, entry: bool) -> Plan:
     if problems := tuple(malformed(spec)):
         raise SpecError(problems)
     mechanism, why = ways.choose(spec, given)
-    flags = ways.call_flags(spec, mechanism, hold)
+    flags = ways.call_flags(spec, mechanism, hold, given)
     # clone3 takes no exit signal with CLONE_PARENT, say: the child's end is told by our leader's signal.
     exit_signal = spec.exit_signal if mechanism is not Mechanism.CLONE3 or exit_signal_for(flags) else 0
-    if problems := tuple(problems_of(spec, mechanism, flags, exit_signal, hold)):
+    asked = names_of(ways.wanted_flags(spec)[0])
+    problems = tuple(problems_of(spec, mechanism, flags, exit_signal, hold, given))
+    if entry:
+        problems += tuple(callables.problems(spec, mechanism, asked))
+        flags = callables.flags_of(flags, mechanism)
+        exit_signal = 0 if mechanism is Mechanism.CLONE3 else exit_signal
+    if problems:
         raise SpecError(problems)
     draft = Draft(
         spec=spec,
         flags=flags,
-        asked=names_of(ways.wanted_flags(spec)[0]),
+        asked=asked,
         hold=hold,
         facts=given,
-        paths=(given.program,) if given.program else candidates(spec),
+        paths=() if entry else (given.program,) if given.program else candidates(spec),
+        entry=entry,
     )
     if mechanism is not Mechanism.POSIX_SPAWN:
         for section in SECTIONS:
@@ -101,4 +117,6 @@ def _compile(spec: Spec, hold: bool, given: Facts) -> Plan:
         actions=tuple(draft.actions),
         veth=spec.veth,
         second_fork=next((i for i, step in enumerate(draft.steps) if step.bearing & Bearing.FORKS), None),
+        init=spec.init,
+        entry=entry,
     )

@@ -16,6 +16,8 @@ HEADER = struct.Struct("=IIiiIIiIiIQiiIi")
 RECORD = struct.Struct("=QQq")
 STEP = struct.Struct("=6QI6BBx4hiII")
 NEVER = 0xFFFFFFFF
+PASSED_OVER = -125
+"""The result of a step whose condition did not hold (see _child.h)."""
 
 if (HEADER.size, RECORD.size, STEP.size) != (_native.HEADER_SIZE, _native.RECORD_SIZE, _native.STEP_SIZE):
     raise ImportError("spawner._native was built from another layout: build it anew")

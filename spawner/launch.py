@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Callable
 
 from spawner import _native, thread
 from spawner.birth import Birth, signal_name
@@ -27,16 +28,20 @@ def launch(
     hold: int | str | None = None,
     inject: tuple[int | str, int] | None = None,
     network: Networker | None = None,
+    entry: Callable[[], object] | None = None,
 ) -> Child:
     """Make the child and return once it runs its program, or waits before the step named by ``hold``.
 
     ``hold`` is an index or a label; a Plan must have been compiled for holding. ``inject`` (step, errno) lets
     one step, or one thing the parent does, fail with that errno instead of running, for tests. ``network`` makes the
-    links of a Spec with a veth. Blocks until execve has succeeded. Raises SpecError for what cannot be launched,
-    LaunchError for what failed; nothing is left behind then.
+    links of a Spec with a veth. ``entry`` is called in the child in place of the program (spawner.entry), and answers
+    its exit status or None; a Plan must have been compiled for that. Blocks until execve has succeeded. Raises
+    SpecError for what cannot be launched, LaunchError for what failed; nothing is left behind then.
     """
     origin = time.monotonic_ns()
-    plan = compile_spec(what, hold=hold is not None) if isinstance(what, Spec) else what
+    plan = compile_spec(what, hold=hold is not None, entry=entry is not None) if isinstance(what, Spec) else what
+    if plan.entry != (entry is not None):
+        raise ValueError("a plan of compile_spec(spec, entry=True) is launched with a callable, and no other is")
     if plan.veth is not None and network is None:
         raise SpecError((UNCONNECTED,))
     hold_at = None if hold is None else index_of(plan, hold)
@@ -57,7 +62,7 @@ def launch(
     except OSError as error:
         cause, remedy = explain(plan, "prepare", error.errno or 0, error.filename)
         raise LaunchError("prepare", errno=error.errno, cause=cause, remedy=remedy) from error
-    birth = Birth(plan, streams, origin_ns=origin, network=network)
+    birth = Birth(plan, streams, origin_ns=origin, network=network, entry=entry)
     if plan.mechanism is Mechanism.POSIX_SPAWN:
         _posix_spawn(birth)
     elif plan.pdeathsig is not None:
@@ -69,7 +74,7 @@ def launch(
 
 def _unknown_handlers(plan: Plan) -> list[int]:
     """Signals handled by us that the plan does not reset: once its mask is restored the child would run our code."""
-    if plan.mechanism is Mechanism.POSIX_SPAWN or plan.clone_flags & (CLEAR_SIGHAND | SIGHAND):
+    if plan.entry or plan.mechanism is Mechanism.POSIX_SPAWN or plan.clone_flags & (CLEAR_SIGHAND | SIGHAND):
         return []
     caught, _ignored = _native.dispositions()
     reset = {step.args[0] for step in plan.steps if step.syscall == "rt_sigaction"}
