@@ -114,6 +114,10 @@ def read(
         whole = json.loads(text)
     except json.JSONDecodeError as error:
         raise ProfileError(f"line {error.lineno}, column {error.colno}", f"no JSON: {error.msg}") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ProfileError("$", f"no JSON: {error}") from None
+    except RecursionError:
+        raise ProfileError("$", "nested too deeply", "that is no profile") from None
     where = _Conditions(bounding, machine or platform.machine(), kernel or _release())
     _object(whole, "$", _KEYS | frozenset(_LISTENER))
     for key in _LISTENER:
