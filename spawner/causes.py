@@ -116,7 +116,7 @@ CAUSES: tuple[Cause, ...] = (
         "give SIGCHLD its default action, or use clone3 or clone, which bring the pidfd with them",
     ),
     Cause(
-        ("open timens_offsets",),
+        ("open timens_offsets", "open ns/time_for_children"),
         errno.ENOENT,
         "there is no /proc here, or this kernel lacks the file",
         "mount /proc",
@@ -126,6 +126,12 @@ CAUSES: tuple[Cause, ...] = (
         errno.EACCES,
         "this process is not dumpable, or /proc is masked",
         "see nsview doctor",
+    ),
+    Cause(
+        ("setns time",),
+        errno.EUSERS,
+        "this kernel lets only a process with memory of its own enter a time namespace",
+        "leave out CLONE_VM",
     ),
     Cause(
         ("write timens_offsets",),
@@ -140,7 +146,7 @@ CAUSES: tuple[Cause, ...] = (
         "choose a smaller offset (time_namespaces(7))",
     ),
     Cause(
-        ("unshare time",),
+        ("unshare time", "setns time"),
         errno.EPERM,
         "a new time namespace needs CAP_SYS_ADMIN",
         "run as root, or add a user namespace (-r)",

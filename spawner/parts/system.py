@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from spawner import mechanism as ways
-from spawner.draft import Draft
+from spawner.draft import AT_FDCWD, O_READ, Draft
 from spawner.plan import Named
 
 
@@ -31,9 +31,16 @@ def time(draft: Draft) -> None:
         text = "".join(f"{clock} {value.secs} {value.nanosecs}\n" for clock, value in draft.spec.time_offsets)
         draft.write_file("/proc/self/timens_offsets", text, phase="time", label="timens_offsets")
     if ways.enters_time_itself(draft.spec, draft.facts):
-        assert draft.ns_directory is not None
-        link, why = "time_for_children", "this kernel's execve does not enter it"
-        flags = Named(os.O_RDONLY | os.O_CLOEXEC, "O_RDONLY|O_CLOEXEC")
-        made = draft.add(f"open ns/{link}", "openat", draft.ns_directory, link, flags, 0, phase="time", why=why)
+        made = draft.add(
+            "open ns/time_for_children",
+            "openat",
+            draft.proc_directory or AT_FDCWD,
+            "self/ns/time_for_children" if draft.proc_directory else "/proc/self/ns/time_for_children",
+            O_READ,
+            0,
+            phase="time",
+            why="this kernel's execve does not enter it",
+            path="/proc/self/ns/time_for_children",
+        )
         draft.add("setns time", "setns", made, Named(ways.NEWTIME, "CLONE_NEWTIME"), phase="time")
-        draft.add(f"close ns/{link}", "close", made, phase="time")
+        draft.add("close ns/time_for_children", "close", made, phase="time")

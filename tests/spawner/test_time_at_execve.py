@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 
 import pytest
-from apart import NEWTIME, apart, become_nobody, call
+from apart import MNT_DETACH, NEWTIME, apart, become_nobody, call, own_mounts
 from leftovers import Census
 from running import output, shell
 
-from spawner import Mechanism, TimeOffset, compile_spec
+from spawner import LaunchError, Mechanism, TimeOffset, compile_spec, launch
 from spawner.kernel import facts
 from spawner.parts.time_facts import entered_at_execve
 
 BOTH = "readlink /proc/self/ns/time /proc/self/ns/time_for_children"
+CLONE_VM = 0x100
 CALLS = (Mechanism.CLONE3, Mechanism.CLONE, Mechanism.FORK_UNSHARE)
 
 
@@ -82,3 +84,30 @@ def test_nobody_is_asked_where_no_time_namespace_is_wanted() -> None:
         return entered_at_execve.cache_info().misses
 
     assert apart(asked) == 0
+
+
+@pytest.mark.needs("root", "time_namespace")
+@pytest.mark.parametrize(
+    ("fields", "hidden", "step", "number", "words"),
+    [
+        ({"clone_flags": CLONE_VM}, False, "setns time", errno.EUSERS, "leave out CLONE_VM"),
+        ({}, True, "open ns/time_for_children", errno.ENOENT, "mount /proc"),
+    ],
+)
+def test_what_keeps_a_child_from_entering_is_told(
+    nothing_left: Census, fields: dict[str, int], hidden: bool, step: str, number: int, words: str
+) -> None:
+    spec = shell("true", namespaces=frozenset({"time"}), **fields)
+    plan = compile_spec(spec, given=replace(facts(), time_at_execve=False))
+
+    def failure() -> tuple[str, int | None, str]:
+        if hidden:
+            own_mounts()
+            call("umount2", b"/proc", MNT_DETACH)
+        try:
+            launch(plan).close()
+        except LaunchError as error:
+            return error.step, error.errno, error.remedy
+        raise AssertionError("it was launched")
+
+    assert apart(failure) == (step, number, words)
