@@ -80,3 +80,11 @@ def test_each_step_that_is_refused_is_named_and_leaves_nothing(via: Mechanism) -
             launch(everything(via=via, no_new_privs=True), inject=(label, 1))
         assert error.value.step == label
         assert error.value.cause
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("no_new_privs", [True, pytest.param(False, marks=pytest.mark.needs("root"))])
+def test_the_init_above_a_filtered_program_is_filtered_too(no_new_privs: bool) -> None:
+    script = "grep -hE '^Seccomp(_filters)?:' /proc/self/status /proc/$PPID/status | tr -d '\\t\\n'"
+    found = output(shell(script, seccomp=(Seccomp("default"),), no_new_privs=no_new_privs, init=True))
+    assert found == "Seccomp:2Seccomp_filters:1" * 2
