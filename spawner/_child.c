@@ -210,8 +210,8 @@ CHILD_CODE static void below_main(void *pointer)
         leave(EXIT_SETUP_FAILED); /* it had died before, and nobody would tell us */
     while (__atomic_load_n(&image->above, __ATOMIC_ACQUIRE) != 0)
         raw_syscall(SYS_futex, (long)&image->above, FUTEX_WAIT, 1, 0, 0, 0);
-    if (image->failed >= 0)
-        leave(EXIT_SETUP_FAILED);
+    if (image->failed >= 0 || image->records[from].start_ns == 0)
+        leave(EXIT_SETUP_FAILED); /* it has ended: at a step, or killed before its last */
     run(image, from + 1);
     leave(0);
 }

@@ -97,6 +97,7 @@ class Birth:
         self._undos: list[tuple[Undo, bool]] = []
         self._actions = list(plan.actions)
         self._refused: tuple[str, int] | None = None
+        self._word = 0  # the step before which the child said last that it waits
         self._entry = entry
 
     @property
@@ -308,6 +309,7 @@ class Birth:
                 word = self._receive()
                 if word:
                     (index,) = struct.unpack("=I", word)
+                    self._word = index
                     if self._shares_descriptors and index >= _OWN_DESCRIPTORS:
                         self._take_back()
                     self._adopt(index)
@@ -378,7 +380,8 @@ class Birth:
         in_exec = self.plan.steps[current].syscall == "execve" and begun
         if not in_exec:
             wait_readable(self.pidfd)
-            raise self._died(self._after(current) if self.image.record(current)[1] else current)
+            stood = self._after(current) if self.image.record(current)[1] else current
+            raise self._died(max(stood, self._word))  # the program's process may have waited, and begun nothing
         self._look_at_exec(current)
         self._run()
 
