@@ -46,7 +46,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with one line on stderr, and where to read more."""
-        message += self._meant(message)
+        from nsview.host.text import printable  # a word of the command line may hold anything
+
+        message = printable(message + self._meant(message))
         self.exit(self.bad_input, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
     def _meant(self, message: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 
 from spawner import mechanism as ways
 from spawner.dangers import Hazard, dangers
@@ -78,7 +78,7 @@ def malformed(spec: Spec) -> Iterator[Problem]:
     """What makes a Spec no Spec at all: values that mean nothing."""
     if not spec.args or not spec.args[0]:
         yield Problem("no program to run", "name one")
-    words = (*spec.args, spec.cwd, spec.hostname, spec.domainname, spec.mount_proc, spec.argv0)
+    words = (*spec.args, spec.cwd, spec.hostname, spec.domainname, spec.mount_proc, spec.argv0, *_texts(_named(spec)))
     for text in (*words, *(text for variable in spec.env or () for text in variable)):
         if text is not None and not _encodes(text):
             yield Problem(f"{text!r} cannot be encoded as bytes for the kernel", "leave the odd characters out")
@@ -103,6 +103,24 @@ def malformed(spec: Spec) -> Iterator[Problem]:
             )
     if spec.setgroups not in (None, "allow", "deny"):
         yield Problem(f"setgroups cannot be {spec.setgroups!r}", "use allow or deny")
+
+
+def _named(spec: Spec) -> tuple[object, ...]:
+    """The fields that name files and groups, mostly empty."""
+    lists = (spec.join, spec.keep, spec.mounts, spec.masked_paths, spec.readonly_paths)
+    return spec.rootfs, spec.cgroup, spec.landlock, *(found for found in lists if found)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a value of a Spec."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _texts(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _texts(getattr(value, field.name))
 
 
 def _encodes(text: str) -> bool:

@@ -166,7 +166,7 @@ def _several(plain: Any, shape: Any, place: str) -> Any:
     items = get_args(shape)
     pair = _pair(shape)
     if pair is not None and isinstance(plain, dict):
-        return tuple((name, value_of(item, pair, _below(place, name))) for name, item in plain.items())
+        return tuple((_text_in(name, place), value_of(item, pair, _below(place, name))) for name, item in plain.items())
     if not isinstance(plain, list):
         wanted = "a table or a list of pairs" if pair is not None else "a list"
         raise SpecFileError(place, f"expected {wanted}, not {_kind(plain)}")
@@ -284,7 +284,7 @@ def _word(shape: type) -> str:
 
 
 def _below(place: str, name: str) -> str:
-    name = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f"{name!r:.60}"
+    name = name if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name) else f"{name!r:.60}"
     return f"{place}.{name}" if place else name
 
 

@@ -54,7 +54,7 @@ def _identity(pid: int) -> tuple[int, bool]:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal()
+    return text.isascii() and text.isdecimal() and len(text) <= 20
 
 
 def _refusal(message: str, remedy: str) -> SpecError:

@@ -14,10 +14,10 @@ from nsview.commands.foreground import run_in_foreground
 from nsview.commands.options import process, reading, watching, words
 from nsview.commands.options.namespaces import long_name
 from nsview.commands.options.option import ON, Option, refuse
-from nsview.commands.options.target import pid_of
 from spawner import Spec
 from spawner.namespaces import KINDS, NamespaceKind
 from spawner.oci import Join, User
+from spawner.target import joins_of
 
 _OPTIONS: tuple[Option, ...] = (
     Option(("-t", "--target"), "the process whose namespaces are meant", {"metavar": "PID[:INODE]"}),
@@ -85,12 +85,20 @@ def prepare(argv: Sequence[str]) -> list[str]:
 
 def run(asked: argparse.Namespace) -> int:
     """Launch what the options ask for and return the exit status."""
-    return run_in_foreground("enter", asked, spec_of)
+    try:
+        return run_in_foreground("enter", asked, spec_of)
+    finally:
+        for fd in asked.opened:
+            os.close(fd)
 
 
 def spec_of(asked: argparse.Namespace) -> Spec:
-    """The Spec that parsed options ask for. Raises SpecError."""
-    pid = None if asked.target is None else pid_of(asked.target)
+    """The Spec that parsed options ask for. Raises SpecError.
+
+    Descriptors that are opened for it, and have to stay so until the launch, are noted in ``asked.opened``.
+    """
+    asked.opened = []
+    pid = _pid(asked.target)
     join = tuple(_joins(asked, pid))
     entered = {one.type for one in join}
     if asked.wd is not None and asked.wdns is not None:
@@ -112,8 +120,15 @@ def spec_of(asked: argparse.Namespace) -> Spec:
     return replace(spec, **process.fields(asked, spec))
 
 
+def _pid(target: str | None) -> int | None:
+    if target is None:
+        return None
+    joins_of(target, ())  # refuses what is no process, or another
+    return int(target.partition(":")[0])
+
+
 def _joins(asked: argparse.Namespace, pid: int | None) -> Sequence[Join]:
-    found = []
+    found: list[Join] = []
     for kind in KINDS:
         where = getattr(asked, long_name(kind.name))
         if isinstance(where, str):
@@ -123,7 +138,7 @@ def _joins(asked: argparse.Namespace, pid: int | None) -> Sequence[Join]:
         elif where or (asked.all and not _is_our_user(kind, pid)):
             if pid is None:
                 refuse(f"no process is named whose {kind.name} namespace is meant", "add --target PID")
-            found.append(Join(kind.name, f"/proc/{pid}/ns/{kind.proc}"))
+            found += joins_of(asked.target, (kind.name,))
     if asked.all and pid is None:
         refuse("--all of no process", "add --target PID")
     if not found and asked.root is None and asked.wd is None:
@@ -162,7 +177,7 @@ def _setgroups_denied(pid: int | None) -> bool:
 
 def _directory(asked: argparse.Namespace, pid: int | None, elsewhere: bool) -> str | None:
     if asked.wdns is not None:
-        return asked.wdns if isinstance(asked.wdns, str) else os.readlink(_of_target(True, pid, "cwd"))
+        return asked.wdns if isinstance(asked.wdns, str) else _path_of(_of_target(True, pid, "cwd"))
     if asked.wd is None:
         return None
     path = os.path.abspath(asked.wd) if isinstance(asked.wd, str) else _of_target(True, pid, "cwd")
@@ -174,6 +189,7 @@ def _directory(asked: argparse.Namespace, pid: int | None, elsewhere: bool) -> s
         fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         refuse(f"working directory {path}: {error.strerror}", "name another")
+    asked.opened.append(fd)
     return f"/proc/self/fd/{fd}"
 
 
@@ -183,3 +199,10 @@ def _of_target(asked: str | bool, pid: int | None, link: str) -> str:
     if pid is None:
         refuse(f"no process is named whose {link} is meant", "add --target PID")
     return f"/proc/{pid}/{link}"
+
+
+def _path_of(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError as error:
+        refuse(f"{link}: {error.strerror}", "name a directory with --wdns=DIR")

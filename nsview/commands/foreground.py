@@ -30,20 +30,20 @@ def run_in_foreground(command: str, asked: argparse.Namespace, spec_of: Callable
         ended = _run(asked, spec_of)
     except SpecError as error:
         for problem in error.problems:
-            _say(f"nsview {command}: {problem}")
+            _complain(command, str(problem))
         return ENGINE_FAILED
     except LaunchError as error:
-        _say(f"nsview {command}: {error}")
+        _complain(command, str(error))
         return _status_of(error)
     except BrokenPipeError:  # the reader of our output went away: told by the status alone
         raise
     except OSError as error:
-        _say(f"nsview {command}: {error.filename or command}: {error.strerror}")
+        _complain(command, f"{error.filename or command}: {error.strerror}")
         return ENGINE_FAILED
     if ended is None:
         return 0
     if not ended.executed:
-        _say(f"nsview {command}: execve: the child was killed before the program began")
+        _complain(command, "execve: the child was killed before the program began")
         return ENGINE_FAILED
     # Somebody else's child (CLONE_PARENT) on an older kernel: how it ended is not ours to know.
     return ENGINE_FAILED if ended.status is None else ended.status
@@ -88,6 +88,12 @@ def _networker(plan: Plan) -> Networker | None:
 def _say(text: str, end: str = "\n") -> None:
     if sys.stderr is not None:  # closed, as by a shell's 2>&-
         print(text, end=end, file=sys.stderr, flush=True)
+
+
+def _complain(command: str, message: str) -> None:
+    from nsview.host.text import printable  # a path may hold anything
+
+    _say(f"nsview {command}: {printable(message)}")
 
 
 def _status_of(error: LaunchError) -> int:
@@ -176,7 +182,7 @@ def _attend(child: Child, forwarding: _Forwarding, asked: argparse.Namespace) ->
         else:
             ended = child.wait(asked.timeout)
         if ended is None:
-            _say(f"nsview {asked.command}: killed after {asked.timeout:g} s")
+            _complain(asked.command, f"killed after {asked.timeout:g} s")
             with suppress(ProcessLookupError):  # it has ended this moment
                 child.signal(signal.SIGKILL)
             ended = child.wait()

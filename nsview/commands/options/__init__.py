@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser, groups: Groups = GROUPS) -> Non
     for title, options in groups:
         group = parser.add_argument_group(title)
         for option in options:
-            group.add_argument(*option.names, help=option.help, **option.rest)
+            group.add_argument(*option.names, help=option.help, **option.told)
     parser.add_argument("program", nargs=argparse.REMAINDER, metavar="[--] PROGRAM [ARG…]")
 
 

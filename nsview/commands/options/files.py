@@ -76,12 +76,17 @@ def _content(before: _Before, text: str, destination: str) -> bytes:
     if fd in before.read:
         refuse(f"descriptor {fd}, the content of {destination}, has been read by an option before", "give another")
     before.read.add(fd)
-    parts = []
     try:
-        while part := os.read(fd, 1 << 20):
-            parts.append(part)
+        return read_all(fd)
     except OSError as error:
         refuse(f"descriptor {fd}, the content of {destination}: {error.strerror}", "open it for reading, as in 5<FILE")
+
+
+def read_all(fd: int) -> bytes:
+    """Everything that can be read from a descriptor. Raises OSError."""
+    parts = []
+    while part := os.read(fd, 1 << 20):
+        parts.append(part)
     return b"".join(parts)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from nsview.commands.options import words
-from nsview.commands.options.id_maps import maps_of
 from nsview.commands.options.option import ON, Option
-from spawner import IDMapping, Spec
+from spawner import IDMapping, Spec, subids
 from spawner.oci import User
 
 TITLE = "ids (each of the --map options implies a user namespace)"
@@ -25,7 +25,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         ("--map-users",),
         "map COUNT users from INNER inside to OUTER outside; or auto: your first block of /etc/subuid from 0, "
-        "subids: every block of it as it is, all: every id as it is; repeatable",
+        "subids: that block as it is, all: every id of ours as it is; repeatable",
         _RANGES,
     ),
     Option(("--map-groups",), "the same for groups, and /etc/subgid", _RANGES),
@@ -51,8 +51,8 @@ def fields(asked: argparse.Namespace, base: Spec) -> dict[str, Any]:
     """What these options make of a Spec."""
     uid, gid = _single(asked)
     auto = ["auto"] if asked.map_auto else []
-    users = maps_of("user", None if uid is None else IDMapping(uid, os.geteuid()), [*auto, *asked.map_users])
-    groups = maps_of("group", None if gid is None else IDMapping(gid, os.getegid()), [*auto, *asked.map_groups])
+    users = _maps("user", None if uid is None else IDMapping(uid, os.geteuid()), [*auto, *asked.map_users])
+    groups = _maps("group", None if gid is None else IDMapping(gid, os.getegid()), [*auto, *asked.map_groups])
     implied = {"user"} if users or groups or asked.setgroups else set()
     return {
         "namespaces": base.namespaces | implied,
@@ -62,6 +62,13 @@ def fields(asked: argparse.Namespace, base: Spec) -> dict[str, Any]:
         "user": _user(asked, base.user),
         "keep_caps": base.keep_caps or asked.keep_caps,
     }
+
+
+def _maps(kind: str, single: IDMapping | None, asked: Sequence[IDMapping | str]) -> tuple[IDMapping, ...]:
+    lines: list[IDMapping] = []
+    for what in asked:
+        lines += (what,) if isinstance(what, IDMapping) else subids.WORDS[what](kind)
+    return subids.around(single, tuple(lines))
 
 
 def _single(asked: argparse.Namespace) -> tuple[int | None, int | None]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from nsview.commands.options import words
 from nsview.commands.options.option import ON, Option, refuse
-from nsview.commands.options.target import joins_of
 from spawner import Mechanism, Spec
 from spawner.namespaces import KINDS
 from spawner.oci import Join, Keep
+from spawner.target import joins_of
 
 TITLE = "namespaces"
 

@@ -32,6 +32,14 @@ class Option:
         return count if isinstance(count, int) else 0
 
     @property
+    def told(self) -> dict[str, Any]:
+        """What argparse is told of it; of a value alone the mark is taken off before it is read."""
+        if self.rest.get("nargs", "?") != "?" or self.rest.get("action") not in (None, "append"):
+            return self.rest
+        read = self.rest.get("type", str)
+        return {**self.rest, "type": lambda text: read(text.removeprefix(VALUE))}
+
+    @property
     def long(self) -> str:
         """Its name in full."""
         return self.names[-1]

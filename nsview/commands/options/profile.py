@@ -45,7 +45,9 @@ def save(asked: argparse.Namespace, spec: Spec) -> None:
     # None is not told from nothing said, and nothing said is SIGKILL; prctl(2) takes 0 for no signal.
     text = dump(replace(spec, pdeathsig=spec.pdeathsig or 0), format_of(asked.save_profile))
     try:
-        fd = os.open(asked.save_profile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        fd = os.open(
+            asked.save_profile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+        )  # it may hold an environment
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         refuse(f"argument --save-profile: {asked.save_profile}: {reason}", "name a new file in a directory of yours")

@@ -32,8 +32,9 @@ def _long(word: str, following: Sequence[str], options: Mapping[str, Option], wo
     option = options.get(word)
     if option is None:
         # An unknown name with a space would be an operand to argparse, and the program.
-        known = word.partition("=")[0] in options
-        words.append(word if known else word.split()[0])
+        name, _, value = word.partition("=")
+        known = name in options
+        words.append(f"{name}={_marked(value)}" if known and value else word if known else word.split()[0])
         return 0
     words += _tied(option, following[: option.values])
     return option.values
@@ -52,7 +53,7 @@ def _letters(word: str, following: Sequence[str], options: Mapping[str, Option],
             words += _tied(option, values)
             return 0 if rest else 1
         if option.attached and (rest.startswith("=") or "/" in rest):
-            words.append(f"{option.long}={rest.removeprefix('=')}")
+            words.append(f"{option.long}={_marked(rest.removeprefix('='))}")
             return 0
         words.append(option.long)
     return 0
@@ -62,5 +63,10 @@ def _tied(option: Option, values: Sequence[str]) -> list[str]:
     if len(values) != option.values or not any(value.startswith("-") for value in values):
         return [option.long, *values]
     if option.values == 1:
-        return [f"{option.long}={values[0]}"]
+        return [f"{option.long}={_marked(values[0])}"]
     return [option.long, *(f"{VALUE}{value}" for value in values)]
+
+
+def _marked(value: str) -> str:
+    """The value, told from what argparse drops wherever it reads it."""
+    return VALUE + value if value == "--" else value
