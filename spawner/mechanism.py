@@ -203,8 +203,8 @@ def problems_of(spec: Spec, mechanism: Mechanism, hold: bool, facts: Facts) -> l
     if waits(spec, facts) and not way.holds:
         found.append(
             Problem(
-                f"{mechanism} suspends the caller until execve, who has to act meanwhile (maps, veth, kept namespaces) or to "
-                "wait for the process below an init",
+                f"{mechanism} suspends the caller until execve, who has to act meanwhile (maps, veth, kept namespaces) "
+                "or to wait for the process below an init",
                 "use clone3, clone or fork+unshare",
             )
         )

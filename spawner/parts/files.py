@@ -7,6 +7,7 @@ included, can lead to the host.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
 from spawner.cause import Cause
@@ -43,6 +44,7 @@ _ON_ONE_MOUNT = Packed(
     (_O_PATH | _O_DIRECTORY | _O_CLOEXEC, 0, 1),
     "{flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_NO_XDEV}",
 )
+_NO_MAGIC_FILE = Packed("3Q", (_O_PATH | _O_CLOEXEC, 0, 2), "{flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_NO_MAGICLINKS}")
 
 
 def mounts(draft: Draft) -> None:
@@ -264,6 +266,8 @@ def directory(draft: Draft) -> None:
     if not switches_root(draft.spec):
         if cwd is not None:
             draft.add("chdir", "chdir", cwd, phase="directory", path=cwd)
+        if any(join.type == "mount" for join in draft.spec.join):
+            _look_at_program(draft)
         return
     if cwd is not None:
         fd = draft.add(
@@ -281,6 +285,27 @@ def directory(draft: Draft) -> None:
         draft.add("close", "close", fd, phase="directory", path=cwd)
     seen = draft.add("getcwd", "getcwd", Out(_PATH_MAX), _PATH_MAX, phase="directory")
     draft.expect("the working directory", seen, "one inside the root", _inside)
+    _look_at_program(draft)
+
+
+def _look_at_program(draft: Draft) -> None:
+    """Refuse a program that is reached by a link of /proc: /proc/self/exe is the host's file, ours, opened by its
+    inode (CVE-2019-5736). What else is wrong with the path is execve's to say.
+    """
+    for path in draft.paths:
+        fd = draft.add(
+            "look at the program",
+            "openat2",
+            AT_FDCWD,
+            path,
+            _NO_MAGIC_FILE,
+            OPEN_HOW_SIZE,
+            phase="directory",
+            why="a path such as /proc/self/exe would run this program of ours, and leave it to those inside",
+            path=path,
+            tolerated=(errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG),
+        )
+        draft.add("close", "close", fd, phase="directory", path=path, only_if=fd)
 
 
 def _inside(length: int, written: bytes) -> str:

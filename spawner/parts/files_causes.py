@@ -144,6 +144,13 @@ CAUSES: tuple[Cause, ...] = (
         "a link of /proc that leads to what a process has open is on the way, and so leads out of the root",
         "name the directory by its path inside",
     ),
+    Cause(
+        ("look at the program",),
+        ELOOP,
+        "the path leads through a link of /proc to a file that is open outside (/proc/self/exe, which is ours), or in "
+        "a circle of links",
+        "name a program that is inside",
+    ),
     Cause(("open working directory",), ENOENT, "there is no such directory inside", "check the path"),
     Cause(("open working directory",), ENOTDIR, "it is not a directory", "check the path"),
     Cause(("open working directory",), EACCES, "a directory on the way may not be searched", "check its permissions"),

@@ -16,7 +16,7 @@ from running import PLANNING, output, shell
 
 from spawner import LaunchError, Mechanism, Plan, Spec, SpecError, Stdio, compile_spec, launch, mountinfo
 from spawner.kernel import facts
-from spawner.oci import Bind, Dev, Dir, File, FileOperation, Proc, Tmpfs
+from spawner.oci import Bind, Dev, Dir, File, FileOperation, Proc, Symlink, Tmpfs
 from spawner.parts.files_facts import root_attached, root_has_parent
 
 pytestmark = pytest.mark.needs_root
@@ -362,3 +362,13 @@ def test_no_descriptor_of_ours_is_a_working_directory(path: str, nothing_left: o
     finally:
         os.close(opened)
     assert (caught.value.step, caught.value.errno) == ("open working directory", errno.ELOOP)
+
+
+# CVE-2019-5736 (runc): a program inside that leads to the file that made the container
+@pytest.mark.parametrize("program", ["/proc/self/exe", "/hidden", "hidden"])
+def test_no_program_of_ours_is_run_inside(program: str, nothing_left: object) -> None:
+    link = Symlink(target="/proc/self/exe", destination="/hidden")
+    spec = replace(room("true", Proc(destination="/proc"), link), args=(program,), env=(("PATH", "/nowhere:/"),))
+    with pytest.raises(LaunchError) as caught:
+        launch(spec)
+    assert (caught.value.step, caught.value.errno) == ("look at the program", errno.ELOOP)

@@ -386,3 +386,11 @@ def test_setpriv_s_case_of_one_call_that_fails() -> None:
         no_new_privs=True,
     )
     assert output(spec) == f"{errno.EPERM}\n"
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_filter_that_refuses_even_to_end_does_not_keep_the_launch_waiting() -> None:
+    names = ("execve", "exit", "exit_group")
+    with pytest.raises(LaunchError) as error:
+        launch(replace(CAT, seccomp=(profile(deny(*names, number=errno.EPERM)),)))
+    assert (error.value.step, error.value.errno_name) == ("execve", "EPERM")
