@@ -341,7 +341,7 @@ NET = Join("network", "/proc/self/ns/net")
 CASES = {
     "unknown kind": (replace(TRUE, join=(Join("net", "/proc/1/ns/net"),)), "unknown namespace 'net'"),
     "no path": (replace(TRUE, join=(Join("uts", ""),)), "is no path"),
-    "NUL": (replace(TRUE, join=(Join("uts", "/a\0b"),)), "is no path"),
+    "NUL": (replace(TRUE, join=(Join("uts", "/a\0b"),)), "holds a NUL byte"),
     "twice": (replace(TRUE, join=(NET, NET)), "two network namespaces"),
     "clone3": (replace(TRUE, join=(NET,), via=Mechanism.CLONE3), "clone3 has no place for setns(2)"),
     "vfork": (replace(TRUE, join=(NET,), via=Mechanism.VFORK), "vfork has no place for setns(2)"),
