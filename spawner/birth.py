@@ -24,7 +24,7 @@ from spawner.errors import LaunchError
 from spawner.image import NEVER, PASSED_OVER, Image, lay_out
 from spawner.namespaces import BY_NAME, BY_PROC, KINDS
 from spawner.parts.joining import OPENED, Opened
-from spawner.plan import Action, Bearing, Networker, Plan, Preparation, Prepared, Slot, Undo
+from spawner.plan import Action, Networker, Plan, Preparation, Prepared, Slot, Undo
 from spawner.reaper import NEVER_EXECUTED
 from spawner.spec import Mechanism
 from spawner.stdio import Streams, above_stdio
@@ -403,9 +403,8 @@ class Birth:
 
         One that a filter kills at execve may be about to end only: it lets go of our memory on the way.
         """
-        filtered = any(step.bearing & Bearing.QUIET for step in self.plan.steps[:current])
         ended = _readable(self.pidfd)
-        if not ended and not filtered:
+        if not ended and not self.plan.filters_before(current):
             return
         seen = procfs.flags_and_start(self.pidfd)
         if seen is not None:
@@ -511,7 +510,7 @@ class Birth:
         number = _killed_by(self.plan, answer)
         if answer is not None and number is not None:
             how = f"the child was killed by {signal_name(number)} before {before}"
-            if number == signal.SIGSYS and any(step.bearing & Bearing.QUIET for step in self.plan.steps[:index]):
+            if number == signal.SIGSYS and self.plan.filters_before(index):
                 how = f"the seccomp filter forbids {self.plan.steps[index].syscall}, and killed the child before execve"
             if self.cgroup is not None and self.cgroup.oom_kills:
                 how += ", because it needs more memory than its cgroup may have"

@@ -116,7 +116,12 @@ def _compile(spec: Spec, hold: bool, given: Facts, entry: bool) -> Plan:
         preparations=tuple(draft.preparations),
         actions=tuple(draft.actions),
         veth=spec.veth,
-        second_fork=next((i for i, step in enumerate(draft.steps) if step.bearing & Bearing.FORKS), None),
+        first_filter=_first(draft, Bearing.QUIET),
+        second_fork=_first(draft, Bearing.FORKS),
         init=spec.init,
         entry=entry,
     )
+
+
+def _first(draft: Draft, bearing: Bearing) -> int | None:
+    return next((i for i, step in enumerate(draft.steps) if step.bearing & bearing), None)

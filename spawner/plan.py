@@ -311,12 +311,18 @@ class Plan:
     """What the parent does while the child waits, in the order of the steps they come before."""
     veth: Veth | None = None
     """The links that launch() needs a Networker for."""
+    first_filter: int | None = None
+    """Index of the step that installs the first seccomp filter."""
     second_fork: int | None = None
     """Index of the step in which the child forks once more and goes on as its own sibling."""
     init: bool = False
     """Whether the child becomes a reaper on the way, and the program its child."""
     entry: bool = False
     """Whether the child goes on in Python at the end, instead of executing a program."""
+
+    def filters_before(self, index: int) -> bool:
+        """Whether a seccomp filter is in force at step ``index``."""
+        return self.first_filter is not None and self.first_filter < index
 
     @property
     def suspends(self) -> bool:
