@@ -126,6 +126,17 @@ class Child:
         return self._birth.cgroup
 
     @property
+    def read_back(self) -> tuple[tuple[str, str | None], ...]:
+        """What was asked for and the kernel's word on it, in the order of the plan; None where it said nothing."""
+        image = self._birth.image
+        if image is None:
+            return ()
+        return tuple(
+            (check.what, check.found(image.record(check.step)[2], image.written(check.step)))
+            for check in self.plan.checks
+        )
+
+    @property
     def stdin(self) -> int | None:
         """Our end of its standard input, where that is a pipe."""
         return self._birth.streams.parent.get("stdin")

@@ -110,13 +110,9 @@ def spec_of(asked: argparse.Namespace) -> Spec:
         user=_user(asked, pid, "user" in entered),
         cwd=_directory(asked, pid, "mount" in entered),
     )
-    if asked.root is not None:
-        if "mount" in entered:
-            refuse(
-                "--root with a mount namespace entered: a directory outside cannot be the root inside",
-                "leave out --root (the root is the namespace's own) or --mount",
-            )
-        spec = replace(spec, rootfs=_of_target(asked.root, pid, "root"), namespaces=frozenset({"mount"}))
+    root = _root(asked, pid, "mount" in entered)
+    if root is not None:
+        spec = replace(spec, rootfs=root, namespaces=frozenset({"mount"}))
     return replace(spec, **process.fields(asked, spec))
 
 
@@ -148,12 +144,7 @@ def _joins(asked: argparse.Namespace, pid: int | None) -> Sequence[Join]:
 
 def _is_our_user(kind: NamespaceKind, pid: int | None) -> bool:
     """Whether it is the user namespace we are in, which cannot be entered anew: setns(2) says EINVAL."""
-    if kind.name != "user" or pid is None:
-        return False
-    try:
-        return os.path.samestat(os.stat(f"/proc/{pid}/ns/user"), os.stat("/proc/self/ns/user"))
-    except OSError as error:
-        refuse(f"the user namespace of process {pid}: {error.strerror}", "it may have ended, or be another user's")
+    return kind.name == "user" and pid is not None and _same(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
 
 
 def _user(asked: argparse.Namespace, pid: int | None, entered: bool) -> User:
@@ -175,12 +166,44 @@ def _setgroups_denied(pid: int | None) -> bool:
         refuse(f"process {pid}: {error.strerror}", "it may have ended")
 
 
+def _root(asked: argparse.Namespace, pid: int | None, entered: bool) -> str | None:
+    """The directory to be the root; none where the namespace entered has the one that is meant."""
+    if isinstance(asked.root, str):
+        if entered:
+            refuse("--root=DIR: a directory of this mount namespace cannot be the root of another", "leave out --mount")
+        return str(asked.root)
+    if asked.root is None:
+        return None
+    link = _of_target(True, pid, "root")
+    if entered and _path_of(link) != "/":
+        refuse(
+            f"the root of process {pid} is a directory of its mount namespace, which cannot be the root after entering",
+            "leave out --root, or run chroot(1) in there",
+        )
+    if not entered and not _same(f"/proc/{pid}/ns/mnt", "/proc/self/ns/mnt"):
+        refuse(
+            f"the root of process {pid} is of another mount namespace, from which nothing can be mounted in this one",
+            "enter it with --mount",
+        )
+    return None if entered else link
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samestat(os.stat(one), os.stat(other))
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}", "it may have ended, or be another user's")
+
+
 def _directory(asked: argparse.Namespace, pid: int | None, elsewhere: bool) -> str | None:
     if asked.wdns is not None:
         return asked.wdns if isinstance(asked.wdns, str) else _path_of(_of_target(True, pid, "cwd"))
     if asked.wd is None:
         return None
-    path = os.path.abspath(asked.wd) if isinstance(asked.wd, str) else _of_target(True, pid, "cwd")
+    if asked.wd is True:
+        link = _of_target(True, pid, "cwd")
+        return _path_of(link) if elsewhere else link
+    path: str = os.path.abspath(asked.wd)
     if not elsewhere:
         return path
     # The path means another directory, or none, in there: the child gets this descriptor with all others of ours,
@@ -205,4 +228,4 @@ def _path_of(link: str) -> str:
     try:
         return os.readlink(link)
     except OSError as error:
-        refuse(f"{link}: {error.strerror}", "name a directory with --wdns=DIR")
+        refuse(f"{link}: {error.strerror}", "name a directory of your own")

@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -36,7 +37,8 @@ def outcome(result: int | None) -> str:
 def report_of(child: Child, started: int | None, ended: Exit) -> dict[str, Any]:
     """What `run --report` writes, for JSON.
 
-    Start time in clock ticks since boot, namespaces as inodes, the timeline in nanoseconds; null is unknown.
+    Start time in clock ticks since boot, namespaces as inodes, the timeline in nanoseconds; ``read_back`` is what was
+    asked for and the kernel's word on it; null is unknown.
     """
     usage = ended.rusage
     return {
@@ -59,6 +61,8 @@ def report_of(child: Child, started: int | None, ended: Exit) -> dict[str, Any]:
             }
             for event in child.timeline
         ],
+        "read_back": [{"what": what, "found": found} for what, found in child.read_back],
+        "cgroup": None if child.cgroup is None else {"paths": child.cgroup.paths, "usage": asdict(child.cgroup.usage)},
         "exit": {"code": ended.code, "signal": ended.signal, "core": ended.core},
         "rusage": None if usage is None else {name: getattr(usage, name) for name in _RUSAGE},
     }
