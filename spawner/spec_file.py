@@ -85,11 +85,11 @@ def _parsed(text: str, form: str) -> dict[str, Any]:
     except SpecFileError:
         raise
     except ValueError as error:  # TOMLDecodeError, JSONDecodeError, an int of thousands of digits
-        raise SpecFileError("", f"no {form.upper()}: {error}", "see docs/spec-file.md") from None
+        raise SpecFileError("", f"no {form.upper()}: {error}", "see docs/options.md") from None
     except RecursionError:
         raise SpecFileError("", "nested too deeply", "that is no Spec") from None
     if not isinstance(plain, dict):
-        raise SpecFileError("", "no table of a Spec's fields", "see docs/spec-file.md")
+        raise SpecFileError("", "no table of a Spec's fields", "see docs/options.md")
     version = plain.pop("version", VERSION)
     if version is True or version != VERSION:
         raise SpecFileError("version", f"this program reads version {VERSION}, not {version!r:.40}", "save it anew")

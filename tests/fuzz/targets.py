@@ -170,7 +170,7 @@ def _option_words(random: Random, known: dict[str, Option]) -> list[str]:
     option = known[name]
     if random.random() < 0.03:
         name = name[: random.randint(1, len(name))] + random.choice(("", "x", " x", "=x", "="))
-    value = _value(random)
+    value = _fitting(random, option, 0)
     match random.randrange(6):
         case 0 if name.startswith("--"):
             return [f"{name}={value}"]
@@ -178,7 +178,47 @@ def _option_words(random: Random, known: dict[str, Option]) -> list[str]:
             return [name + random.choice("mnpUuiCTrcwRSGZ") + random.choice(("", value))]
         case _:
             count = option.values if random.random() < 0.97 else random.randrange(4)
-            return [name, *(_value(random) for _ in range(count))]
+            return [name, *(_fitting(random, option, place) for place in range(count))]
+
+
+FITTING = {
+    "FILE": ("/proc/self/ns/uts", "/dev/null", "/no/such"),
+    "TYPE=PID|FILE": ("net=1", "uts=/proc/self/ns/uts", "mnt=/dev/null"),
+    "NAME[,NAME…]": ("NEWUTS,FS", "PARENT", "VM", "0x400"),
+    "CALL": ("clone3", "clone", "fork", "vfork", "fork+unshare", "posix_spawn"),
+    "UID": ("0", "1", "nobody", "4294967294"),
+    "GID": ("0", "1", "nogroup", "4294967294"),
+    "GID[,GID…]": ("", "0", "1,2"),
+    "INNER,OUTER,COUNT": ("0,0,1", "0:100000:65536", "1,1,1", "auto", "all", "subids"),
+    "SECONDS": ("5", "-5"),
+    "KIND": ("private", "slave", "shared", "unchanged"),
+    "DIR": ("/", "/tmp", "relative", "/proc/self/cwd"),
+    "OCTAL": ("0", "0755", "1777"),
+    "BYTES": ("4096", "64K", "1M", "1T"),
+    "NAME=SOFT[:HARD]": ("NOFILE=64:128", "core=0", "AS=1G", "STACK=unlimited"),
+    "COUNT": ("1", "100"),
+    "CPUS": ("0.5", "2"),
+    "DEVICE,KEY=VALUE[,…]": ("8:0,rbps=1M", "8:16,wiops=5,riops=max"),
+    "LIST": ("0", "0-1", "0,1"),
+    "N": ("0", "5", "-5", "19"),
+    "CAP": ("ALL", "KILL", "cap_net_raw"),
+    "PROFILE": ("default", "/no/such.json"),
+    "HOST/LEN,CHILD/LEN": ("10.9.8.1/24,10.9.8.2/24", "fd00::1/64,fd00::2/64"),
+    "SIGNAL": ("TERM", "9", "SIGHUP"),
+    "FD": ("0", "1"),
+    "SRC": ("/", "/usr", "/no/such", "relative"),
+    "DEST": ("/", "/a", "/usr/b", "relative", "/a/../b"),
+    "RWSRC": ("/tmp", "/no/such"),
+    "PATH": ("/", "/usr", "/a"),
+}
+"""Values that fit, by what the help calls them."""
+
+
+def _fitting(random: Random, option: Option, place: int) -> str:
+    names = option.rest.get("metavar")
+    name = names[place] if isinstance(names, tuple) and place < len(names) else names
+    known = FITTING.get(name) if isinstance(name, str) else None
+    return random.choice(known) if known and random.random() < 0.85 else _value(random)
 
 
 def _value(random: Random) -> str:
