@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+from spawner import procfs
 from spawner.cause import Cause
 from spawner.parts import (
     cgroup,
@@ -37,6 +38,12 @@ def _exists(plan: Plan, path: str | None) -> bool:
 
 def _is_directory(plan: Plan, path: str | None) -> bool:
     return path is not None and "mount" not in plan.asked and os.path.isdir(path)
+
+
+def _time_pends(plan: Plan, path: str | None) -> bool:
+    """Whether the caller has unshared its time namespace and not entered the new one (unshare(2))."""
+    seen = procfs.namespaces("thread-self", ("time", "time_for_children"))
+    return None not in seen.values() and seen["time"] != seen["time_for_children"]
 
 
 _BIRTHS = ("clone3", "clone", "unshare", "second fork", "fork", "vfork")
@@ -94,6 +101,13 @@ CAUSES: tuple[Cause, ...] = (
         "launch from a live pid namespace",
     ),
     Cause(_BIRTHS, errno.ENOSYS, "this kernel or a seccomp filter lacks the call", "choose another with --via"),
+    Cause(
+        (*_BIRTHS, "posix_spawn"),
+        errno.EINVAL,
+        "our children go to another time namespace, and on this kernel none of them can share our memory",
+        "use --via fork or fork+unshare",
+        _time_pends,
+    ),
     Cause(
         _BIRTHS,
         errno.EINVAL,
