@@ -70,6 +70,8 @@ def _run(asked: argparse.Namespace, spec_of: Callable[[argparse.Namespace], Spec
             forwarding.begin(child)
             ended = _attend(child, forwarding, asked)
             status.ended(ended)
+            if child.cgroup is not None and (killed := child.cgroup.oom_kills):
+                _complain(asked.command, f"out of memory: the kernel killed {killed} in the child's control group")
             if asked.timeline:
                 for line in timeline_lines(child.timeline):
                     _say(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,10 @@ def test_a_namespace_is_kept_by_a_file_and_joined_by_it(tmp_path: Path) -> None:
 def test_a_namespace_of_a_process_is_joined() -> None:
     pid = os.getpid()
     assert said("--join", f"net={pid}", "readlink", "/proc/self/ns/net") == os.readlink("/proc/self/ns/net") + "\n"
+
+
+@pytest.mark.needs("root", "memory_controller")
+def test_a_program_that_the_kernel_ends_for_want_of_memory_is_told_apart() -> None:
+    done = run("--memory", "20M", sys.executable, "-c", "bytearray(200 << 20)")
+    assert (done.returncode, done.stdout) == (128 + 9, "")
+    assert done.stderr == "nsview run: out of memory: the kernel killed 1 in the child's control group\n"
