@@ -301,9 +301,9 @@ def _condition(value: object, place: str) -> tuple[list[str], set[str], tuple[in
     kernel = None
     if holder.get("minKernel"):
         text = _text(holder["minKernel"], f"{place}.minKernel")
-        found = re.fullmatch(r"(\d+)\.(\d+)", text)
+        found = re.fullmatch(r"(\d{1,9})\.(\d{1,9})", text)
         if not found:
-            raise ProfileError(f"{place}.minKernel", f"{text!r} is no kernel version", "write it as 4.8")
+            raise ProfileError(f"{place}.minKernel", f"{text!r:.60} is no kernel version", "write it as 4.8")
         kernel = int(found[1]), int(found[2])
     caps = set(_texts(holder.get("caps"), f"{place}.caps"))
     return _texts(holder.get("arches"), f"{place}.arches"), caps, kernel

@@ -35,7 +35,10 @@ def spec(*arguments: str) -> Spec:
 
 # ---- reading ----
 
-FLAGS = sorted(name for name, option in run_options._OPTIONS.items() if not option.values)
+ALONE_NONSENSE = {"--masquerade"}  # without --veth it is refused
+FLAGS = sorted(
+    name for name, option in run_options._OPTIONS.items() if not option.values and name not in ALONE_NONSENSE
+)
 SHORT_FLAGS = sorted(name[1] for name in FLAGS if len(name) == 2)
 VALUES = {
     "--clone-flags": "NEWUTS,FS",

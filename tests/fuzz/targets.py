@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from random import Random
 from typing import Any, NoReturn
+from unittest.mock import patch
 
 import mutations
 
@@ -162,9 +163,6 @@ def _read_all(fd: int) -> bytes:
     return b"content"
 
 
-files.read_all = _read_all
-
-
 def _option_words(random: Random, known: dict[str, Option]) -> list[str]:
     name = random.choice(list(known))
     option = known[name]
@@ -242,7 +240,8 @@ def option_lines(random: Random) -> str:
     parser = _parsers()[command]
     try:
         asked = parser.parse_args(module.prepare(words))
-        spec = options.spec_of(asked) if command == "run" else enter.spec_of(asked)
+        with patch.object(files, "read_all", _read_all):
+            spec = options.spec_of(asked) if command == "run" else enter.spec_of(asked)
         for fd in getattr(asked, "opened", ()):
             os.close(fd)
         plan = compile_spec(spec, given=Facts())
