@@ -246,7 +246,7 @@ class Child:
         micro = 1_000_000
         rusage = resource.struct_rusage((usage[0] / micro, usage[1] / micro, *usage[2:]))
         if code == os.CLD_EXITED:
-            return Exit(status, None, False, rusage)
+            return Exit(status, None, False, rusage, executed)
         return Exit(None, status, code == os.CLD_DUMPED, rusage, executed)
 
     # ---- the end ----
