@@ -137,8 +137,11 @@ def by_program(line: Callable[[Sequence[str]], list[str]], before: Callable[[], 
     def run(arguments: Sequence[str], wanted: bool) -> str:
         before()
         command = line(arguments)
-        if wanted:
-            return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, close_fds=False).stdout
+        if wanted:  # a launcher may say on stderr that the look was killed for want of memory, which it tries
+            done = subprocess.run(command, capture_output=True, text=True, check=False, close_fds=False)
+            if done.returncode != 0:
+                raise SystemExit(f"container.py: {command[0]} ended with {done.returncode}: {done.stderr}")
+            return done.stdout
         _, status = os.waitpid(os.posix_spawn(command[0], command, os.environ), 0)
         if status != 0:
             raise SystemExit(f"container.py: {command[0]} ended with the wait status {status:#x}")
