@@ -117,6 +117,7 @@ def _compile(spec: Spec, hold: bool, given: Facts, entry: bool) -> Plan:
         actions=tuple(draft.actions),
         veth=spec.veth,
         first_filter=_first(draft, Bearing.QUIET),
+        clocks=tuple(draft.clocks),
         second_fork=_first(draft, Bearing.FORKS),
         init=spec.init,
         entry=entry,

@@ -52,6 +52,7 @@ class Draft:
     ns_directory: Result | None = None
     proc_directory: Result | None = None
     read_back: list[tuple[str, int]] = field(default_factory=list)
+    clocks: list[tuple[int, int]] = field(default_factory=list)
     checks: list[ReadBack] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     entry: bool = False

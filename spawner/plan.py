@@ -313,6 +313,8 @@ class Plan:
     """The links that launch() needs a Networker for."""
     first_filter: int | None = None
     """Index of the step that installs the first seccomp filter."""
+    clocks: tuple[tuple[int, int], ...] = ()
+    """(step that moves the child's clock, step that reads by how much), in order."""
     second_fork: int | None = None
     """Index of the step in which the child forks once more and goes on as its own sibling."""
     init: bool = False

@@ -26,6 +26,12 @@ def number(pidfd: int) -> int:
     return int(found[1]) if found else 0
 
 
+def monotonic_offset(text: bytes) -> int | None:
+    """By how many nanoseconds CLOCK_MONOTONIC is ahead, from what /proc/PID/timens_offsets says."""
+    found = re.search(rb"^monotonic\s+(-?\d+)\s+(\d+)", text, re.MULTILINE)
+    return int(found[1]) * 10**9 + int(found[2]) if found else None
+
+
 def flags_and_start(pidfd: int) -> tuple[int, int] | None:
     """(PF_* flags, start time in clock ticks since boot) of a process, also of a zombie (proc_pid_stat(5))."""
     try:

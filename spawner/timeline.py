@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
+from spawner import procfs
 from spawner.act import Act
 from spawner.image import Image
 from spawner.plan import Bearing, Plan
@@ -56,22 +58,41 @@ def events(
     return sorted(found, key=lambda event: event.start_ns)
 
 
+def _clocks(plan: Plan, image: Image) -> list[tuple[int, int]]:
+    """(step from whose end on the child's clock is another, nanoseconds it is ahead of ours); unknown counts as 0."""
+    if not plan.clocks:
+        return []
+    with suppress(FileNotFoundError), open("/proc/self/timens_offsets", "rb", buffering=0) as file:
+        ours = procfs.monotonic_offset(file.read(4096)) or 0
+        offsets = {moves: procfs.monotonic_offset(image.out(read)) for moves, read in plan.clocks}
+        return [(moves, ahead - ours) for moves, ahead in offsets.items() if ahead is not None]
+    return []
+
+
+def _ahead(clocks: list[tuple[int, int]], index: int) -> int:
+    """How far the child's clock is ahead when step ``index`` ends."""
+    return next((ahead for moves, ahead in reversed(clocks) if moves <= index), 0)
+
+
 def _of_the_child(
     plan: Plan, image: Image, origin_ns: int, birth: tuple[int, int, int], seen_ns: int | None
 ) -> Iterator[Event]:
     start, end, pid = birth
     born = image.born_ns or end
+    clocks = _clocks(plan, image)
     yield Event(None, plan.birth_label, "birth", plan.birth, start - origin_ns, born - origin_ns, pid)
     for index, step in enumerate(plan.steps):
         begun, ended, result = image.record(index)
         if not begun:
             continue
+        begun -= _ahead(clocks, index - 1)
+        ended -= _ahead(clocks, index) if ended else 0
         done: int | None = ended or None
         answer: int | None = result if done else None
         if step.syscall == "execve" and done is None and seen_ns is not None:
             done, answer = seen_ns, 0
         if step.bearing & Bearing.LAST and done is None and (after := image.record(index + 1)[0]):
-            done, answer = after, 0  # the one below goes on once this execve has succeeded
+            done, answer = after - _ahead(clocks, index), 0  # the one below goes on once this execve has succeeded
         if step.bearing & Bearing.FORKS and done is None:
             answer = None
         yield Event(

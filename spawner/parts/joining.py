@@ -15,6 +15,7 @@ from spawner.draft import AT_FDCWD, NULL, O_PATH_DIR, Draft
 from spawner.errors import LaunchError, Problem
 from spawner.namespaces import BY_NAME, KINDS
 from spawner.oci import Join
+from spawner.parts import clock
 from spawner.plan import Named, Plan, Preparation, Slot
 from spawner.spec import Spec
 
@@ -167,6 +168,8 @@ def join(draft: Draft) -> None:
         )
         if kind.name == "user":
             user = entered
+        if kind.name == "time":
+            clock.moved(draft, entered)
     if "user" in names:
         for label, call, args in (
             ("drop groups", "setgroups", (0, NULL)),

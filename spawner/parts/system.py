@@ -6,6 +6,7 @@ import os
 
 from spawner import mechanism as ways
 from spawner.draft import AT_FDCWD, O_READ, Draft
+from spawner.parts import clock
 from spawner.plan import Named
 
 
@@ -42,5 +43,6 @@ def time(draft: Draft) -> None:
             why="this kernel's execve does not enter it",
             path="/proc/self/ns/time_for_children",
         )
-        draft.add("setns time", "setns", made, Named(ways.NEWTIME, "CLONE_NEWTIME"), phase="time")
+        entered = draft.add("setns time", "setns", made, Named(ways.NEWTIME, "CLONE_NEWTIME"), phase="time")
         draft.add("close ns/time_for_children", "close", made, phase="time")
+        clock.moved(draft, entered)

@@ -195,6 +195,7 @@ def test_a_kernel_without_landlock_is_told_beforehand(monkeypatch: pytest.Monkey
 def test_an_older_landlock_is_asked_for_no_more_than_it_knows(
     version: int, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    version = min(version, landlock.version())  # this kernel may be an older one itself
     monkeypatch.setattr(landlock, "version", lambda: version)
     plan = compile_spec(restricted(f"cat {place}/open/file; echo version {version}", read=(f"{place}/open",)))
     shown = " ".join(str(step) for step in plan.steps)

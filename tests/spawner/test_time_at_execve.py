@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,8 +12,9 @@ from apart import MNT_DETACH, NEWTIME, apart, become_nobody, call, own_mounts
 from leftovers import Census
 from running import output, shell
 
-from spawner import LaunchError, Mechanism, TimeOffset, compile_spec, launch
+from spawner import LaunchError, Mechanism, Spec, TimeOffset, compile_spec, launch
 from spawner.kernel import facts
+from spawner.oci import Join
 from spawner.parts.time_facts import entered_at_execve
 
 BOTH = "readlink /proc/self/ns/time /proc/self/ns/time_for_children"
@@ -111,3 +113,22 @@ def test_what_keeps_a_child_from_entering_is_told(
         raise AssertionError("it was launched")
 
     assert apart(failure) == (step, number, words)
+
+
+@pytest.mark.needs("root", "time_namespace")
+@pytest.mark.parametrize("joined", [False, True])
+def test_times_of_a_child_whose_clock_was_moved_are_told_in_ours(nothing_left: Census, joined: bool) -> None:
+    offsets = (("monotonic", TimeOffset(10**6)),)
+    spec = shell("read x", namespaces=frozenset({"time"}), time_offsets=offsets)
+    with launch(compile_spec(spec, given=replace(facts(), time_at_execve=False))) as child:
+        inside = Spec(args=("/bin/true",), join=(Join("time", f"/proc/{child.pid}/ns/time"),))
+        start = time.monotonic_ns()
+        with launch(inside) if joined else child as seen:
+            seen_within = time.monotonic_ns() - (start if joined else 0)
+            events = seen.timeline
+        assert "setns" in [event.text.partition("(")[0] for event in events]
+        assert [event for event in events if event.duration_ns is None or event.duration_ns < 0] == []
+        if joined:
+            assert all(0 <= event.start_ns <= seen_within for event in events)
+        starts = [event.start_ns for event in events]
+        assert starts == sorted(starts)
