@@ -10,26 +10,27 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NoReturn
 
 from spawner import _native, procfs
 from spawner.act import Act
-from spawner.causes import explain
 from spawner.cgroups.entrance import Entrance
 from spawner.cgroups.group import Group
+from spawner.comparison import compare, namespaces_read, namespaces_seen
+from spawner.ending import WALL, end_child, readable, wait_readable
 from spawner.entry import enter, flush
 from spawner.errors import LaunchError
-from spawner.image import NEVER, PASSED_OVER, Image, lay_out
-from spawner.namespaces import BY_NAME, BY_PROC, KINDS
-from spawner.parts.joining import OPENED, Opened
-from spawner.plan import Action, Networker, Plan, Preparation, Prepared, Slot, Undo
+from spawner.image import NEVER, Image, lay_out
+from spawner.parent import Parent
+from spawner.plan import Networker, Plan, Prepared
 from spawner.reaper import NEVER_EXECUTED
 from spawner.spec import Mechanism
 from spawner.stdio import Streams, above_stdio
+from spawner.thread import undisturbed
+from spawner.verdict import died_at, failed_at, refused, standing_before
 
-WALL = 0x40000000  # __WALL: children with any exit signal, waitpid(2)
 _STACK = 64 * 1024
 _METHODS = {
     Mechanism.CLONE3: 0,
@@ -92,13 +93,19 @@ class Birth:
         self._goal = NEVER
         self._lent: list[int] = []
         self._second_fork = plan.second_fork
-        self.prepared: dict[str, Prepared] = {}
-        self.acts: list[Act] = []
-        self._undos: list[tuple[Undo, bool]] = []
-        self._actions = list(plan.actions)
-        self._refused: tuple[str, int] | None = None
+        self._parent = Parent(plan)
         self._word = 0  # the step before which the child said last that it waits
         self._entry = entry
+
+    @property
+    def prepared(self) -> dict[str, Prepared]:
+        """What was made before the child, by the labels of the plan's preparations."""
+        return self._parent.prepared
+
+    @property
+    def acts(self) -> list[Act]:
+        """What we did for the launch so far."""
+        return self._parent.acts
 
     @property
     def span_since_origin(self) -> tuple[int, int]:
@@ -117,60 +124,26 @@ class Birth:
         fault: tuple[int, int] | None = None
         match inject:
             case str(label), number:
-                self._refused = label, number
+                self._parent.fault = label, number
             case int(index), number:
                 fault = index, number
         try:
-            for preparation in self.plan.preparations:
-                self._prepare(preparation, slots)
+            slots.update(self._parent.prepare(self._lent))
             if self.plan.pdeathsig is not None or hold_at is not None or self.plan.actions:
                 slots["parent_pidfd"] = self._lend(os.pidfd_open(os.getpid()))
             self._make(slots, fault)
         except LaunchError:
-            self.discard()
+            undisturbed(self.discard)
             raise
         except OSError as error:  # ours, before there was a child
-            self.discard()
-            raise self._error("prepare", None, error.errno or 0) from error
+            undisturbed(self.discard)
+            raise refused(self.plan, "prepare", None, error.errno or 0) from error
         except BaseException:
-            self.discard()
+            undisturbed(self.discard)
             raise
         if not self._shares_descriptors:
             self._take_back()
         self._settle()
-
-    def _prepare(self, preparation: Preparation, slots: dict[str, int | bytes]) -> None:
-        with self._acting(preparation.label, preparation.text, preparation.phase, preparation.path):
-            prepared = preparation.does()
-            self.prepared[preparation.label] = prepared
-            self._undos.append((prepared.undo, False))
-            slots.update(prepared.slots)
-            for fd in prepared.lend():
-                self._lent.append(fd)
-
-    def _act(self, action: Action) -> None:
-        with self._acting(action.label, action.text, action.phase, action.path):
-            undo = action.does(self)
-            if undo is not None:
-                self._undos.append((undo, action.lasting))
-
-    @contextmanager
-    def _acting(self, label: str, text: str, phase: str, path: str | None) -> Iterator[None]:
-        """Note what the parent does, and word its errors."""
-        start = time.monotonic_ns()
-        number = 0
-        try:
-            if self._refused is not None and self._refused[0] == label:
-                raise OSError(self._refused[1], os.strerror(self._refused[1]))
-            yield
-        except LaunchError as error:
-            number = error.errno or 0
-            raise
-        except OSError as error:
-            number = error.errno or 0
-            raise self._error(label, None, number, path or error.filename) from error
-        finally:
-            self.acts.append(Act(label, phase, text, start, time.monotonic_ns(), -number))
 
     def go_on(self, hold_at: int | None) -> None:
         """Let a held child go on, to the step before which it shall wait next or to execve. Raises LaunchError."""
@@ -194,8 +167,8 @@ class Birth:
         stops = [self._goal]
         if self._lent and self._shares_descriptors:
             stops.append(_OWN_DESCRIPTORS)
-        if self._actions:
-            stops.append(self._actions[0].before)
+        if (stop := self._parent.next_stop) is not None:
+            stops.append(stop)
         return min(stops)
 
     @property
@@ -256,7 +229,7 @@ class Birth:
         except OSError as error:
             if made:  # a signal handler's
                 raise
-            raise self._error(plan.birth_label, None, error.errno or 0) from None
+            raise refused(self.plan, plan.birth_label, None, error.errno or 0) from None
         finally:
             if made:  # also where a signal handler raises: the child is there all the same, and to be ended
                 self.pid, self.pidfd, start, end, self._stack = made[0]
@@ -283,8 +256,8 @@ class Birth:
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, WALL)
         elif self.image is not None and self.image.failed is not None:
-            return self._failure_at(self.image.failed)
-        return self._error("pidfd_open", None, number)
+            return failed_at(self.plan, self.image, self.image.failed)
+        return refused(self.plan, "pidfd_open", None, number)
 
     # ---- what became of it ----
 
@@ -294,7 +267,7 @@ class Birth:
                 return
             self._judge()
         except BaseException:
-            self.discard()
+            undisturbed(self.discard)
             raise
 
     def _wait_for_word(self) -> bool:
@@ -313,8 +286,7 @@ class Birth:
                     if self._shares_descriptors and index >= _OWN_DESCRIPTORS:
                         self._take_back()
                     self._adopt(index)
-                    while self._actions and self._actions[0].before <= index:
-                        self._act(self._actions.pop(0))
+                    self._parent.act_before(index, self)
                     if index < self._goal:
                         self._send_word()
                         continue
@@ -371,7 +343,7 @@ class Birth:
         failed = self.image.failed
         if failed is not None:
             wait_readable(self.pidfd)
-            raise self._failure_at(failed)
+            raise failed_at(self.plan, self.image, failed)
         current = self.image.current
         begun = self.image.record(current)[1] == 0
         if self.plan.entry and self.plan.steps[current].syscall == "entry" and not begun:
@@ -380,22 +352,16 @@ class Birth:
         in_exec = self.plan.steps[current].syscall == "execve" and begun
         if not in_exec:
             wait_readable(self.pidfd)
-            stood = self._after(current) if self.image.record(current)[1] else current
-            raise self._died(max(stood, self._word))  # the program's process may have waited, and begun nothing
+            # The word counts too: the program's process may have waited, and begun nothing.
+            raise self._died(max(standing_before(self.plan, self.image), self._word))
         self._look_at_exec(current)
         self._run()
-
-    def _after(self, index: int) -> int:
-        """The step that the child stands before when it has made step ``index``."""
-        assert self.image is not None
-        rest = range(index + 1, len(self.plan.steps))
-        return next((i for i in rest if self.image.record(i)[2] != PASSED_OVER), index)
 
     def _run(self) -> None:
         assert self.image is not None
         self.image.freeze()
         self._release()
-        self._compare()
+        compare(self.plan, self.image, self.prepared, self)
         self.running = True
 
     def _look_at_exec(self, current: int) -> None:
@@ -403,7 +369,7 @@ class Birth:
 
         One that a filter kills at execve may be about to end only: it lets go of our memory on the way.
         """
-        ended = _readable(self.pidfd)
+        ended = readable(self.pidfd)
         if not ended and not self.plan.filters_before(current):
             return
         seen = procfs.flags_and_start(self.pidfd)
@@ -415,106 +381,16 @@ class Birth:
                 wait_readable(self.pidfd)
                 raise self._died(current)
 
-    def _compare(self) -> None:
-        """What was asked for against what the child read from the kernel just before execve."""
-        assert self.image is not None
-        for check in self.plan.checks:
-            found = check.found(self.image.record(check.step)[2], self.image.written(check.step))
-            wanted = self._known(check.wanted)
-            if found is not None and found != wanted:
-                raise LaunchError(f"read back {check.what}", cause=f"{wanted} was asked for, the kernel says {found}")
-        for look in self.plan.looks:
-            if (wrong := look.wrong(self)) is not None:
-                raise LaunchError(f"read back {look.what}", cause=wrong)
-        if self.plan.asked:
-            self._compare_namespaces()
-        entered = self.prepared.get(OPENED)
-        if isinstance(entered, Opened):
-            entered.compare(self.namespaces(), self.plan.asked)
-
-    def _known(self, wanted: str | Slot) -> str:
-        """What was asked for, also where only the launch has settled it."""
-        if isinstance(wanted, str):
-            return wanted
-        texts = (prepared.slots.get(wanted.name) for prepared in self.prepared.values())
-        return next(os.fsdecode(text) for text in texts if isinstance(text, bytes))
-
-    def _compare_namespaces(self) -> None:
-        found = self.namespaces()
-        ours = procfs.namespaces("thread-self", [BY_NAME[name].proc for name in self.plan.asked])
-        for name in self.plan.asked:
-            inside, proc = found[name], BY_NAME[name].proc
-            if inside is None or ours[proc] is None:
-                continue
-            if inside == ours[proc]:
-                raise LaunchError(
-                    f"read back ns/{proc}",
-                    cause=f"the child is still in our {name} namespace, though the kernel reported no error",
-                )
-            if name == "time":
-                entered = procfs.namespaces(procfs.number(self.pidfd), ["time"])["time"]
-                if entered is not None and entered != inside:
-                    raise LaunchError(
-                        "read back ns/time",
-                        cause="this kernel does not enter a new time namespace at execve",
-                    )
-
     def namespaces(self) -> dict[str, int | None]:
         """The child's namespaces by OCI name; None: unknown.
 
         As it read them itself just before execve. Where no plan ran (posix_spawn), as they are now.
         """
-        if self.image is None:
-            seen = procfs.namespaces(procfs.number(self.pidfd) if self.pidfd >= 0 else 0, BY_PROC)
-            return {kind.name: seen[kind.proc] for kind in KINDS}
-        found: dict[str, int | None] = dict.fromkeys(BY_NAME)
-        for name, index in self.plan.read_back:
-            found[name] = procfs.parse_link(self.image.out(index).decode("ascii", "replace"))
-        return found
-
-    # ---- errors ----
-
-    def _failure_at(self, index: int) -> LaunchError:
-        assert self.image is not None
-        step = self.plan.steps[index]
-        result = self.image.record(index)[2]
-        if result >= 0:
-            return LaunchError(step.label, index=index, cause="this process has died meanwhile")
-        if step.syscall == "execve":
-            return self._not_executed(index, -result)
-        return self._error(step.label, index, -result, step.path)
-
-    def _not_executed(self, index: int, number: int) -> LaunchError:
-        """As execvp(3) has it: one candidate that may not be executed outweighs all that are not there."""
-        assert self.image is not None
-        searched = [i for i, step in enumerate(self.plan.steps[: index + 1]) if step.syscall == "execve"]
-        path = self.plan.steps[index].path
-        if len(searched) > 1 and number in (errno.ENOENT, errno.ENOTDIR):
-            path = os.path.basename(path or "")
-            for candidate in searched:
-                if self.image.record(candidate)[2] == -errno.EACCES:
-                    index, number, path = candidate, errno.EACCES, self.plan.steps[candidate].path
-                    break
-        return self._error("execve", index, number, path)
-
-    def _error(self, label: str, index: int | None, number: int, path: str | None = None) -> LaunchError:
-        cause, remedy = explain(self.plan, label, number, path)
-        return LaunchError(label, index=index, errno=number, path=path, cause=cause, remedy=remedy)
+        return namespaces_seen(self.pidfd) if self.image is None else namespaces_read(self.plan, self.image)
 
     def _died(self, index: int) -> LaunchError:
-        answer = None
-        with suppress(ChildProcessError):  # not ours to wait for (CLONE_PARENT): how it ended stays unknown
-            answer = _native.waitid(self.pidfd, os.WEXITED | os.WNOWAIT | WALL)
-        before = "its callable was entered" if self.plan.entry else "execve"
-        how = f"the child ended before {before}"
-        number = _killed_by(self.plan, answer)
-        if answer is not None and number is not None:
-            how = f"the child was killed by {signal_name(number)} before {before}"
-            if number == signal.SIGSYS and self.plan.filters_before(index):
-                how = f"the seccomp filter forbids {self.plan.steps[index].syscall}, and killed the child before execve"
-            if self.cgroup is not None and self.cgroup.oom_kills:
-                how += ", because it needs more memory than its cgroup may have"
-        return LaunchError(self.plan.steps[index].label, index=index, cause=how)
+        out_of_memory = self.cgroup is not None and bool(self.cgroup.oom_kills)
+        return died_at(self.plan, index, self.pidfd, out_of_memory=out_of_memory)
 
     # ---- the end ----
 
@@ -545,7 +421,7 @@ class Birth:
         if self.image is not None:
             self.image.freeze()
         self.streams.close()
-        self.undo(all_of_it=not self.running)
+        self._parent.undo(all_of_it=not self.running)
 
     def _stop_below(self) -> None:
         """Let the process below the reaper give up at its next step: it dies with the reaper, yet not at once."""
@@ -565,23 +441,6 @@ class Birth:
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
         if self.cgroup is not None:
             self.cgroup.let_die()
-
-    def undo(self, *, all_of_it: bool) -> None:
-        """Take back what the parent made, the last first; what is to outlast the child only where ``all_of_it``.
-
-        What cannot be taken back does not keep the rest from being so: the first error is raised at the end.
-        """
-        errors: list[OSError] = []
-        while self._undos:
-            undo, lasting = self._undos.pop()
-            if lasting and not all_of_it:
-                continue
-            try:
-                undo()
-            except OSError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
 
     def _end_both(self) -> None:
         """End a child that may be forking for the second time, and what it has forked.
@@ -609,42 +468,3 @@ class Birth:
                     end_child(pidfd)
                 finally:
                     os.close(pidfd)
-
-
-def _killed_by(plan: Plan, answer: tuple[int, int, tuple[int, ...]] | None) -> int | None:
-    """The signal that ended the child by this answer of waitid, or, as its reaper tells it, the process below."""
-    if answer is None:
-        return None
-    code, status, _ = answer
-    if code in (os.CLD_KILLED, os.CLD_DUMPED):
-        return status
-    return status - 128 if plan.init and status > 128 else None
-
-
-def end_child(pidfd: int) -> None:
-    """Kill a child and reap it; a child of somebody else (CLONE_PARENT) is killed and seen to be dead."""
-    with suppress(ProcessLookupError):  # dead already
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    try:
-        _native.waitid(pidfd, os.WEXITED | WALL)
-    except ChildProcessError:
-        wait_readable(pidfd)
-
-
-def wait_readable(pidfd: int) -> None:
-    """Wait until the process of a pidfd has ended."""
-    _readable(pidfd, None)
-
-
-def _readable(pidfd: int, timeout: int | None = 0) -> bool:
-    poller = select.poll()
-    poller.register(pidfd, select.POLLIN)
-    return bool(poller.poll(timeout))
-
-
-def signal_name(number: int) -> str:
-    """A signal's symbol such as SIGTERM, or what it is where it has none."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -24,10 +24,10 @@ from types import TracebackType
 
 from spawner import _native
 from spawner import mechanism as ways
-from spawner.birth import WALL, wait_readable
 from spawner.causes import explain
 from spawner.child import Exit, exit_from_pidfd, index_of
 from spawner.dangers import dangers
+from spawner.ending import WALL, wait_readable
 from spawner.errors import LaunchError, Problem, SpecError
 from spawner.flags import BY_NAME, format_mask
 from spawner.image import NEVER, TELL_END, Image, lay_out

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from spawner import _native, procfs
-from spawner.birth import WALL, Birth, wait_readable
+from spawner.birth import Birth
 from spawner.cgroups.group import Group
+from spawner.ending import WALL, wait_readable
 from spawner.plan import Plan
 from spawner.reaper import NEVER_EXECUTED
 from spawner.stdio import set_window

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 
 from spawner import _native, thread
-from spawner.birth import Birth, signal_name
+from spawner.birth import Birth
 from spawner.causes import explain
 from spawner.child import Child, index_of
 from spawner.compile import compile_spec
+from spawner.ending import signal_name
 from spawner.errors import LaunchError, SpecError
 from spawner.mechanism import CLEAR_SIGHAND, SIGHAND
 from spawner.parts.network import UNCONNECTED

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -34,6 +34,46 @@ def call(job: Callable[[], Answer]) -> Answer:
         threading.Thread(target=_serve, args=(jobs,), name="spawner", daemon=True).start()
     jobs.put((future, job))
     return future.result()
+
+
+def undisturbed(job: Callable[[], None]) -> None:
+    """Run ``job`` to its end, whatever a signal handler raises meanwhile: that is raised afterwards.
+
+    Handlers run in the main thread (signal(7) of Python's documentation), so the job runs in a passing one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        job()
+        return
+    done: Future[None] = Future()
+    turn = threading.Lock()
+
+    def once() -> None:
+        if turn.acquire(blocking=False):
+            _fulfil(done, job)
+
+    late: BaseException | None = None
+    try:
+        threading.Thread(target=once, name="spawner").start()
+    except RuntimeError:  # there is no thread to be had: then with what may come
+        once()
+    except BaseException as error:  # noqa: BLE001 - a handler's, and the thread may run or not
+        late = error
+        once()
+    while not done.done():
+        try:
+            wait((done,))
+        except BaseException as error:  # noqa: BLE001 - a handler's, to be raised when the job is done
+            late = error
+    if late is not None:
+        raise late
+    done.result()
+
+
+def _fulfil(future: Future[Answer], job: Callable[[], Answer]) -> None:
+    try:
+        future.set_result(job())
+    except BaseException as error:  # noqa: BLE001 - handed to the caller, who waits for it
+        future.set_exception(error)
 
 
 def _serve(jobs: _Jobs) -> None:

@@ -35,7 +35,7 @@ def spec(*arguments: str) -> Spec:
 
 # ---- reading ----
 
-ALONE_NONSENSE = {"--masquerade"}  # without --veth it is refused
+ALONE_NONSENSE = {"--masquerade", "--map-auto"}  # refused without --veth, and where /etc/subuid has nothing for us
 FLAGS = sorted(
     name for name, option in run_options._OPTIONS.items() if not option.values and name not in ALONE_NONSENSE
 )

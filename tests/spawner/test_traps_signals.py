@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from leftovers import Census
 from running import output
 
 from spawner import LaunchError, Mechanism, Spec, Stdio, compile_spec, launch
+from spawner.birth import Birth
 from spawner.flags import bits
 
 CALLS = (Mechanism.CLONE3, Mechanism.CLONE, Mechanism.FORK, Mechanism.VFORK, Mechanism.FORK_UNSHARE)
@@ -167,6 +169,23 @@ def test_a_handler_that_raises_as_the_child_is_made_leaves_nothing(call: Mechani
     spec = Spec(args=("/bin/true",), via=call, exit_signal=signal.SIGUSR1, stdio=Stdio.PIPE)
     with disposition(signal.SIGUSR1, interrupt), pytest.raises(HandlerError):
         launch(spec, inject=("execve", 5))
+
+
+# Python runs handlers between any two instructions, so also amid the clean-up after a failed launch
+def test_a_handler_that_raises_amid_the_clean_up_leaves_nothing(
+    nothing_left: Census, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_number: int, _frame: object) -> None:
+        raise HandlerError
+
+    def interrupted(birth: Birth) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        release(birth)
+
+    release = Birth._release
+    monkeypatch.setattr(Birth, "_release", interrupted)
+    with disposition(signal.SIGUSR1, interrupt), pytest.raises(HandlerError):
+        launch(Spec(args=("/bin/true",), stdio=Stdio.PIPE, pdeathsig=signal.SIGKILL), inject=("execve", 5))
 
 
 def test_a_handler_that_raises_while_a_held_child_is_resumed_leaves_nothing(nothing_left: Census) -> None:
