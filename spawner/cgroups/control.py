@@ -13,18 +13,27 @@ DEADLINE = 10.0
 """Seconds within which the kernel must have frozen or ended what it was told to."""
 
 _PAUSE_MS = 1
+_CHUNK = 8192
 _GONE = (errno.ENOENT, errno.ENODEV)  # the latter where it was open when the group went
 
 
 def read(directory: str, file: str) -> str | None:
     """A file's text; None where the group has no such file or is gone."""
+    path = os.path.join(directory, file)
     try:
-        with open(os.path.join(directory, file), encoding="ascii", errors="replace") as opened:
-            return opened.read()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # half the cost of open(), on every launch
+        try:
+            parts = []
+            while part := os.read(fd, _CHUNK):
+                parts.append(part)
+        finally:
+            os.close(fd)
     except OSError as error:
         if error.errno in _GONE:
             return None
+        error.filename = path
         raise
+    return b"".join(parts).decode("ascii", "replace")
 
 
 def write(directory: str, file: str, text: str) -> None:

@@ -81,15 +81,17 @@ class Group:
         """Its use now, or at the end."""
         if self._last is not None:
             return self._last
-        cpuacct = self._number("cpuacct.usage")
-        cpu = self._number("cpu.stat", "usage_usec")
-        oom = self._number("memory.events", "oom_kill")
+        cpuacct = self._number("cpuacct", 1, "cpuacct.usage")
+        cpu = self._number("", 2, "cpu.stat", "usage_usec")  # there without any controller
+        oom = self._number("memory", 2, "memory.events", "oom_kill")
+        memory = self._number("memory", 2, "memory.current")
+        peak = self._number("memory", 2, "memory.peak")
         return Usage(
-            memory=_first(self._number("memory.current"), self._number("memory.usage_in_bytes")),
-            memory_peak=_first(self._number("memory.peak"), self._number("memory.max_usage_in_bytes")),
-            pids=self._number("pids.current"),
+            memory=_first(memory, self._number("memory", 1, "memory.usage_in_bytes")),
+            memory_peak=_first(peak, self._number("memory", 1, "memory.max_usage_in_bytes")),
+            pids=_first(self._number("pids", 2, "pids.current"), self._number("pids", 1, "pids.current")),
             cpu=_first(cpu, None if cpuacct is None else cpuacct // 1000),
-            oom_kills=_first(oom, self._number("memory.oom_control", "oom_kill")),
+            oom_kills=_first(oom, self._number("memory", 1, "memory.oom_control", "oom_kill")),
         )
 
     @property
@@ -97,9 +99,15 @@ class Group:
         """How many of its processes the kernel has ended for want of memory; None where that is not counted."""
         return self.usage.oom_kills
 
-    def _number(self, file: str, key: str = "") -> int | None:
-        found = (control.number(control.read(each.directory, file), key) for each in self.places)
-        return next((value for value in found if value is not None), None)
+    def _number(self, controller: str, version: int, file: str, key: str = "") -> int | None:
+        """A number from a file of a controller ("": of none), where a hierarchy of that version has it."""
+        for each in self.places:
+            hierarchy = each.seat.hierarchy
+            if hierarchy.unified != (version == 2) or (controller and controller not in hierarchy.controllers):
+                continue
+            if (value := control.number(control.read(each.directory, file), key)) is not None:
+                return value
+        return None
 
     # ---- freeze and thaw ----
 

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 UNIFIED = ""
@@ -129,13 +130,24 @@ def hierarchies() -> tuple[Hierarchy, ...]:
     """The hierarchies of this process, now; none where /proc is not there to tell."""
     try:
         with open("/proc/self/mountinfo", "rb") as file:
-            mounts = parse_mounts(file.read())
+            mountinfo = file.read()
         with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-            groups = parse_groups(file.read())
+            groups = file.read()
     except FileNotFoundError:
         return ()
-    unified = {mount.point: _available(mount.point) for mount in mounts if mount.version == 2}
-    return combine(mounts, groups, unified)
+    points = [mount.point for mount in _mounts(mountinfo) if mount.version == 2]
+    return _hierarchies(mountinfo, groups, tuple((point, _available(point)) for point in points))
+
+
+# Both change seldom, and reading them is asked for at every launch into a group.
+_mounts = lru_cache(maxsize=2)(parse_mounts)
+
+
+@lru_cache(maxsize=2)
+def _hierarchies(
+    mountinfo: bytes, groups: str, unified: tuple[tuple[str, frozenset[str]], ...]
+) -> tuple[Hierarchy, ...]:
+    return combine(_mounts(mountinfo), parse_groups(groups), dict(unified))
 
 
 def _available(directory: str) -> frozenset[str]:
