@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from spawner import IDMapping, Spec, Stdio, launch
@@ -110,11 +111,21 @@ def our_spec(place: Place, *arguments: str) -> Spec:
     )
 
 
-def by_engine(place: Place) -> Launcher:
-    """Launch by the engine, from a Spec, as a program would."""
+def as_runc(spec: Spec) -> Spec:
+    """Leave out what runc of this age cannot do."""
+    return replace(spec, namespaces=spec.namespaces - {"time"})
+
+
+def as_bwrap(spec: Spec) -> Spec:
+    """Leave out what bwrap cannot do."""
+    return replace(as_runc(spec), rlimits=(), cgroup=None)
+
+
+def by_engine(place: Place, but: Callable[[Spec], Spec] = lambda whole: whole) -> Launcher:
+    """Launch by the engine, from a Spec, as a program would; ``but`` takes something away from it."""
 
     def run(arguments: Sequence[str], wanted: bool) -> str:
-        spec = our_spec(place, *arguments)
+        spec = but(our_spec(place, *arguments))
         if wanted:
             spec = replace(spec, stdio=Stdio.PIPE)
         printed = ""
@@ -250,8 +261,13 @@ def _path(program: str) -> str:
 
 LAUNCHERS: Mapping[str, Callable[[Place], Launcher]] = {
     "ours": by_engine,
+    "as bwrap": partial(by_engine, but=as_bwrap),
     "bwrap": by_bwrap,
     "unshare": by_unshare,
+    "as runc": partial(by_engine, but=as_runc),
     "runc": by_runc,
     "nsview run": by_command_line,
 }
+
+EQUALS: Mapping[str, str] = {"bwrap": "as bwrap", "runc": "as runc"}
+"""Which launch of ours does the same as another launcher, no more and no less; for others it is "ours"."""

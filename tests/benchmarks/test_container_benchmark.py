@@ -34,7 +34,9 @@ def benchmark(*options: str) -> dict[str, Any]:
 def test_all_make_the_same_container_but_for_what_they_cannot_do(nothing_left: Census) -> None:
     document = benchmark()
     did = document["did"]
-    assert set(did) == {"ours", "bwrap", "unshare", "runc", "nsview run"}
+    assert set(did) == {"ours", "as bwrap", "bwrap", "unshare", "as runc", "runc", "nsview run"}
+    for name in ("bwrap", "runc"):
+        assert did[f"as {name}"] == {facet: facet not in BEYOND[name] for facet in did["ours"]}
     for name in ("ours", "nsview run"):
         assert [facet for facet, done in did[name].items() if not done] == []
     for name, beyond in BEYOND.items():
