@@ -7,6 +7,9 @@ Every signal is blocked in the child. What it does to what it shares is done to 
 CLONE_SIGHAND a crash of the child gives the crash's signal its default action here too (the kernel's force_sig()), and
 Python's handler of it is gone; with CLONE_THREAD a crash is this process's own, and a call that blocks for ever cannot
 be ended. Without CLONE_THREAD a crash ends the child alone (before Linux 5.16 a core dump ended all that share memory).
+
+A child that is held ends with this process; one in a call that blocks does so only if it was given prctl(2) with
+PR_SET_PDEATHSIG first.
 """
 
 from __future__ import annotations
