@@ -5,14 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from apart import apart, become_nobody
 from leftovers import Census, until
-from running import PLANNING, ended, output, read_all, shell
+from running import EVERY_KIND, PLANNING, ended, output, read_all, shell
 
-from spawner import Child, IDMapping, Mechanism, Spec, Stdio, launch
+from spawner import Child, IDMapping, Mechanism, Spec, Stdio, TimeOffset, launch
 from spawner import _native as native
 from spawner import reaper as reaper_file
 
@@ -287,3 +288,36 @@ def test_its_file_is_refused_writing_from_the_start(nothing_left: Census) -> Non
             os.pwrite(opened.fd, b"x", 0)
     finally:
         os.close(opened.fd)
+
+
+# kernel selftests timens/vfork_exec.c: who shares memory enters a new time namespace only at execve
+@pytest.mark.needs_root
+@pytest.mark.parametrize("via", PLANNING)
+def test_both_are_in_every_new_namespace(via: Mechanism, nothing_left: Census) -> None:
+    spec = shell("for pid in 1 2; do readlink /proc/$pid/ns/*; done", namespaces=EVERY_KIND, mount_proc="/proc")
+    with launch(replace(spec, init=True, via=via, time_offsets=(("boottime", TimeOffset(1000)),))) as child:
+        assert child.stdout is not None
+        links = read_all(child.stdout).splitlines()
+        assert len(links) == 20
+        assert links[:10] == links[10:]
+        inside = {line.partition(":")[0]: int(line.partition("[")[2][:-1]) for line in links}
+        assert inside["time"] == child.namespaces["time"]
+        found = child.wait()
+    assert found is not None
+    assert found.code == 0
+
+
+# pid_namespaces(7): the end of process 1, and so of the program, is the end of all
+@pytest.mark.needs_root
+def test_the_end_of_the_program_ends_its_orphans(nothing_left: Census) -> None:
+    with launch(shell("sh -c 'sleep 1000 & echo'; read x", **INSIDE)) as child:
+        line_of(child)
+        assert until(lambda: len(children_of(child.pid)) == 2)
+        pidfds = [os.pidfd_open(pid) for pid in children_of(child.pid)]
+        try:
+            child.close_stream("stdin")
+            child.wait()
+            assert all(until(lambda pidfd=pidfd: ended(pidfd)) for pidfd in pidfds)
+        finally:
+            for pidfd in pidfds:
+                os.close(pidfd)
