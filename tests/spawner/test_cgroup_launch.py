@@ -162,7 +162,7 @@ def test_a_frozen_group_that_exists_is_refused_at_once_and_left_alone(layout, no
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\nb", "a\0b", "x" * 256, "nsview-1-2-3"])
 def test_a_name_that_is_none_is_refused_beforehand(name):
-    with pytest.raises(SpecError, match="name|NUL byte"):
+    with pytest.raises(SpecError, match=r"name|NUL byte"):
         compile_spec(grouped("true", name))
 
 
