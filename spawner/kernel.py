@@ -12,6 +12,8 @@ from spawner import _native
 from spawner.cgroups.hierarchies import Hierarchy
 
 _CAPABILITY_VERSION_3 = 0x20080522
+_OF_LIBC = 1 << 31 | 1 << 32
+"""Signals 32 and 33, which glibc handles from the first thread on: that may come after a plan was made."""
 _INTO_CGROUP = 1 << 33
 _NO_DESCRIPTOR = 2**31 - 1  # above any fs.nr_open
 
@@ -85,7 +87,7 @@ def facts(candidates: tuple[str, ...] = (), *, handlers: bool = True) -> Facts:
 
     ``handlers``: whether the signals we handle matter; asking for all of them takes 64 system calls.
     """
-    caught = _native.dispositions()[0] if handlers else 0
+    caught = _native.dispositions()[0] | _OF_LIBC if handlers else 0
     program = next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)
     effective, permitted, inheritable = capability_sets()
     return Facts(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -217,3 +219,19 @@ def test_a_child_stopped_in_set_up_goes_on_when_continued(call: Mechanism, nothi
         ended = child.wait()
     assert ended is not None
     assert ended.code == 3
+
+
+# pthread_create(3) of glibc: the first thread makes it handle signals 32 and 33, whenever that is
+@pytest.mark.parametrize("call", [Mechanism.CLONE, Mechanism.FORK])
+def test_a_plan_is_not_too_old_once_there_is_a_thread(call: Mechanism) -> None:
+    script = f"""
+import threading
+from spawner import Mechanism, Spec, compile_spec, launch
+plan = compile_spec(Spec(args=("/bin/true",), via=Mechanism({str(call)!r})))
+assert len(threading.enumerate()) == 1
+threading.Thread(target=int).start()
+with launch(plan) as child:
+    print(child.wait().code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("0\n", "")
