@@ -110,6 +110,8 @@ REAPER CHILD_CODE __attribute__((used, visibility("hidden"))) void nsview_reaper
     long program = 0;
     for (; *digit != 0; digit++)
         program = program * 10 + (*digit - '0');
+    if (program <= 0)
+        leave(LOST); /* kill(0) and kill(-1) would reach others */
     raw_syscall(SYS_prctl, PR_SET_NAME, (long)name, 0, 0, 0, 0);
     /* A pipe that stayed open here would never end for its reader. */
     if (raw_syscall(SYS_close_range, 0, ~0u, 0, 0, 0, 0) < 0)
