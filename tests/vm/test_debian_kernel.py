@@ -49,7 +49,7 @@ def run(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=env)
 
 
-def tests(patterns: tuple[str, ...]) -> list[str]:
+def chosen(patterns: tuple[str, ...]) -> list[str]:
     found = [str(path.relative_to(CHECKOUT)) for pattern in patterns for path in sorted(ENGINE.glob(pattern))]
     assert found
     return found
@@ -59,7 +59,7 @@ def tests(patterns: tuple[str, ...]) -> list[str]:
 @pytest.mark.parametrize(("root", "patterns"), [("host", ON_THE_HOSTS_FILES), ("initramfs", ON_AN_INITRAMFS)])
 def test_the_engines_tests_pass_there(root: str, patterns: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     faulthandler.cancel_dump_traceback_later()  # pytest's own, for a test that hangs: this one takes its time
-    done = run("--root", root, "--timeout", "800", "-q", "--tb=short", "--durations=10", *tests(patterns))
+    done = run("--root", root, "--timeout", "800", "-q", "--tb=short", "--durations=10", *chosen(patterns))
     with capsys.disabled():
         print(f"\n{done.stdout[done.stdout.rfind('short test summary') :]}")
     assert done.returncode == 0, done.stdout[-20000:] + done.stderr
