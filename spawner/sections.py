@@ -4,7 +4,8 @@ What the order rests on: a cgroup is entered before a cgroup namespace is made; 
 ids; /proc/self/ns opened before mounts can hide it and read after the last change; what needs privilege before
 credentials and capabilities go; limits late, for they would hold for the set-up too; descriptors 0 to 2 late, so that
 nothing opened on the way lands there; PR_SET_PDEATHSIG after the last change of credentials, which clears it; the
-reaper before the filters and capabilities that are for the program; the signal mask when no handler of ours is left to run; seccomp last, for it would filter the set-up too.
+reaper before the filters and capabilities that are for the program; the signal mask when no handler of ours is left to
+run; seccomp last, for it would filter the set-up too.
 """
 
 from __future__ import annotations
