@@ -8,8 +8,9 @@ there is taken from a manual. Then each launches a few at a time in turns (A B C
 machine does meets them alike; a time is from the call until the program has been waited for, the figure the median.
 
 "ours" is launch(Spec) from Python, "as bwrap" and "as runc" the same without what those two cannot do: they are
-compared with these, whose containers are equal. "nsview run" is ours by the command line, a new Python interpreter each
-time. The others are started by os.posix_spawn(), the cheapest way there is.
+compared with these, whose containers are equal. Each of the three has a floor beside it: the same plan run by plain C
+(container_floor.py), below which no launcher that makes these system calls can go. "nsview run" is ours by the command
+line, a new Python interpreter each time. The others are started by os.posix_spawn(), the cheapest way there is.
 
 Run as root: ``.venv/bin/python benchmarks/container.py [--json] [--rounds N] [--only NAME,…] [--timeline]``
 """
@@ -24,10 +25,12 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median, quantiles
 
-from container_launchers import EQUALS, FILES, HOST, LAUNCHERS, Launcher, Place, our_spec, prepare
+from container_floor import Floor, floor
+from container_launchers import EQUALS, FILES, HOST, LAUNCHERS, OURS, Launcher, Place, our_spec, prepare
 
 from spawner import launch
 from spawner.namespaces import KINDS
@@ -65,13 +68,19 @@ def look(launcher: Launcher) -> Mapping[str, bool]:
 # ---- what it cost ----
 
 
-def measure(launchers: Mapping[str, Launcher], rounds: int) -> Mapping[str, list[int]]:
+FLOOR = "in plain C"
+"""What is put before the name of a launch of ours for its floor."""
+
+
+def measure(launchers: Mapping[str, Launcher], floors: Mapping[str, Floor], rounds: int) -> Mapping[str, list[int]]:
     """Let each launch BATCH times in each of ``rounds`` turns; the times are in nanoseconds."""
     times: dict[str, list[int]] = defaultdict(list)
     clock = time.perf_counter_ns
     for launcher in launchers.values():  # warm up
         launcher((), False)
     for _ in range(rounds):
+        for name, launch_in_c in floors.items():
+            times[f"{FLOOR}, {name}"] += launch_in_c(BATCH)
         for name, launcher in launchers.items():
             for _ in range(BATCH):
                 start = clock()
@@ -81,7 +90,9 @@ def measure(launchers: Mapping[str, Launcher], rounds: int) -> Mapping[str, list
 
 
 def rows(times: Mapping[str, Sequence[int]]) -> list[dict[str, object]]:
-    """Sum up each side; ``slower`` is its median by that of our launch which does the same (EQUALS)."""
+    """Sum up each side: ``slower`` is its median by that of our launch which does the same (EQUALS), ``floor`` by
+    that of plain C with the same plan.
+    """
     equal = {name: median(times[ours]) for name in times if (ours := EQUALS.get(name, "ours")) in times}
     return [
         {
@@ -90,6 +101,7 @@ def rows(times: Mapping[str, Sequence[int]]) -> list[dict[str, object]]:
             "quartiles_us": [round(at / 1000, 1) for at in quantiles(taken, n=4)[::2]],
             "equal": EQUALS.get(name, "ours"),
             "slower": round(median(taken) / equal[name], 2) if name in equal else None,
+            "floor": round(median(taken) / median(times[at]), 2) if (at := f"{FLOOR}, {name}") in times else None,
             "aim": AIMS.get(name),
             "launches": len(taken),
         }
@@ -132,17 +144,23 @@ def main() -> None:
             return
         launchers = {name: LAUNCHERS[name](place) for name in names}
         did = {name: look(launcher) for name, launcher in launchers.items()}
-        table = rows(measure(launchers, arguments.rounds))
+        with ExitStack() as stack:
+            floors: dict[str, Floor] = {}
+            for name in OURS.keys() & launchers.keys():
+                floors[name], end = floor(OURS[name](our_spec(place)), place.scratch, name)
+                stack.callback(end)
+            table = rows(measure(launchers, floors, arguments.rounds))
     if arguments.json:
         print(json.dumps({"version": 1, "did": did, "rows": table}, indent=2))
         return
     print(f"{'':<20}" + "".join(f"{name:>12}" for name in did))
     for facet in next(iter(did.values())):
         print(f"{facet:<20}" + "".join(f"{'yes' if answers[facet] else '-':>12}" for answers in did.values()))
-    print(f"\n{'':<20}{'µs':>12}{'× equal':>12}{'aim':>12}")
+    print(f"\n{'':<20}{'µs':>12}{'× equal':>12}{'aim':>12}{'× plain C':>12}")
     for row in table:
-        slower, aim = row["slower"], row["aim"]
+        slower, aim, above = row["slower"], row["aim"], row["floor"]
         cells = ["" if slower is None else f"{slower:.2f}", "" if aim is None else f"≥ {aim:.0f}"]
+        cells.append("" if above is None else f"{above:.2f}")
         print(f"{row['name']:<20}{row['median_us']:>12}" + "".join(f"{cell:>12}" for cell in cells))
 
 

@@ -121,7 +121,16 @@ def as_bwrap(spec: Spec) -> Spec:
     return replace(as_runc(spec), rlimits=(), cgroup=None)
 
 
-def by_engine(place: Place, but: Callable[[Spec], Spec] = lambda whole: whole) -> Launcher:
+def whole(spec: Spec) -> Spec:
+    """Leave out nothing."""
+    return spec
+
+
+OURS: Mapping[str, Callable[[Spec], Spec]] = {"ours": whole, "as bwrap": as_bwrap, "as runc": as_runc}
+"""Our own launches, by what they leave out."""
+
+
+def by_engine(place: Place, but: Callable[[Spec], Spec] = whole) -> Launcher:
     """Launch by the engine, from a Spec, as a program would; ``but`` takes something away from it."""
 
     def run(arguments: Sequence[str], wanted: bool) -> str:
@@ -260,11 +269,11 @@ def _path(program: str) -> str:
 
 
 LAUNCHERS: Mapping[str, Callable[[Place], Launcher]] = {
-    "ours": by_engine,
-    "as bwrap": partial(by_engine, but=as_bwrap),
+    "ours": partial(by_engine, but=OURS["ours"]),
+    "as bwrap": partial(by_engine, but=OURS["as bwrap"]),
     "bwrap": by_bwrap,
     "unshare": by_unshare,
-    "as runc": partial(by_engine, but=as_runc),
+    "as runc": partial(by_engine, but=OURS["as runc"]),
     "runc": by_runc,
     "nsview run": by_command_line,
 }
