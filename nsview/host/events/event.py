@@ -24,7 +24,7 @@ class Event:
     ``parent``: process that is the parent at birth (fork), that the end is told to (exit, coredump).
     ``exit_code``: status as of wait(2). ``exit_signal``: what the parent gets; -1 for a thread.
     ``comm``: the new name, raw bytes decoded as by os.fsdecode(); pass it through printable() before showing it.
-    ``count``: how many were lost, at least; None where nobody counted. ``source`` of a loss: ``events`` or ``accounts``.
+    ``count``: how many were lost; None where nobody could count. ``source`` of a loss: ``events`` or ``accounts``.
     ``cpu_ns``: run time on CPUs as the scheduler has it; ``utime_us`` and ``stime_us``: its parts as far as ticks
     can tell. They are the task's own, or with ``last`` the whole process's; the kernel takes them early in exit,
     before memory is given back.
