@@ -7,20 +7,7 @@ import os
 
 from spawner import procfs
 from spawner.cause import Cause
-from spawner.parts import (
-    cgroup,
-    credentials,
-    files,
-    ids,
-    joining,
-    keeping,
-    landlock,
-    life,
-    limits,
-    network,
-    seccomp,
-    security,
-)
+from spawner.parts.table import PARTS
 from spawner.plan import Plan
 
 
@@ -49,18 +36,7 @@ def _time_pends(plan: Plan, path: str | None) -> bool:
 _BIRTHS = ("clone3", "clone", "unshare", "second fork", "fork", "vfork")
 
 CAUSES: tuple[Cause, ...] = (
-    *cgroup.CAUSES,
-    *credentials.CAUSES,
-    *files.CAUSES,
-    *ids.CAUSES,
-    *joining.CAUSES,
-    *keeping.CAUSES,
-    *landlock.CAUSES,
-    *life.CAUSES,
-    *limits.CAUSES,
-    *network.CAUSES,
-    *seccomp.CAUSES,
-    *security.CAUSES,
+    *(cause for part in PARTS for cause in part.CAUSES),
     Cause(
         _BIRTHS,
         errno.EPERM,

@@ -13,20 +13,8 @@ from spawner.flags import BY_NAME
 from spawner.kernel import Facts
 from spawner.namespaces import BY_NAME as KINDS
 from spawner.namespaces import names_of
-from spawner.parts import (
-    cgroup,
-    credentials,
-    files,
-    ids,
-    joining,
-    keeping,
-    landlock,
-    life,
-    limits,
-    network,
-    seccomp,
-    security,
-)
+from spawner.parts import cgroup, credentials, limits, security
+from spawner.parts.table import PARTS
 from spawner.rules import refusals
 from spawner.spec import Mechanism, Spec, Stdio
 
@@ -43,8 +31,8 @@ def problems_of(
     found = ways.problems_of(spec, mechanism, hold, facts)
     found += _incomplete(spec)
     asked = names_of(ways.wanted_flags(spec)[0])
-    for problems in PARTS:
-        found += problems(spec, asked)
+    for part in PARTS:
+        found += part.problems(spec, asked)
     found += cgroup.lacking(spec, facts)
     found += _harmful(spec, mechanism, flags, exit_signal)
     if mechanism is Mechanism.POSIX_SPAWN:
@@ -55,23 +43,6 @@ def problems_of(
         found += credentials.refused(spec, asked, facts)
         found += _refused(spec, mechanism, flags, exit_signal)
     return found
-
-
-PARTS = (
-    joining.problems,
-    keeping.problems,
-    ids.problems,
-    credentials.problems,
-    files.problems,
-    limits.problems,
-    cgroup.problems,
-    security.problems,
-    seccomp.problems,
-    landlock.problems,
-    network.problems,
-    life.problems,
-)
-"""What each part of a launch has against a Spec that is well-formed in itself."""
 
 
 def malformed(spec: Spec) -> Iterator[Problem]:

@@ -69,11 +69,16 @@ def undisturbed(job: Callable[[], None]) -> None:
     done.result()
 
 
-def _fulfil(future: Future[Answer], job: Callable[[], Answer]) -> None:
+def _fulfil(future: Future[Answer], job: Callable[[], Answer], first: Callable[[], None] = lambda: None) -> None:
+    """Do the job, then what comes ``first`` before whoever waits hears of it."""
     try:
-        future.set_result(job())
+        answer = job()
     except BaseException as error:  # noqa: BLE001 - handed to the caller, who waits for it
+        first()
         future.set_exception(error)
+    else:
+        first()
+        future.set_result(answer)
 
 
 def _serve(jobs: _Jobs) -> None:
@@ -82,11 +87,5 @@ def _serve(jobs: _Jobs) -> None:
 
 
 def _serve_one(future: Future[Any], job: Callable[[], Any], jobs: _Jobs) -> None:
-    try:
-        answer = job()
-    except BaseException as error:  # noqa: BLE001 - handed to the caller, who waits for it
-        _idle.append(jobs)
-        future.set_exception(error)
-    else:
-        _idle.append(jobs)
-        future.set_result(answer)
+    """A function of its own, so that nothing of a job is kept until the next."""
+    _fulfil(future, job, lambda: _idle.append(jobs))

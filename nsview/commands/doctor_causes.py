@@ -118,10 +118,10 @@ def _own_name() -> str:
 
 def libseccomp() -> Finding:
     """Load the library that compiles seccomp profiles."""
-    from spawner import seccomp_compile
+    from spawner.seccomp import compile as compiler
 
     try:
-        loaded = seccomp_compile.library()
+        loaded = compiler.library()
     except OSError as error:
         return Finding(State.NO, f"profiles cannot be compiled: {error}", "apt install libseccomp2")
     return Finding(State.OK, f"compiles profiles ({loaded._name})")

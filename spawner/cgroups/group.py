@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from spawner.cgroups import control, place
@@ -176,13 +175,18 @@ class Group:
 
     def _kill_one_by_one(self) -> None:
         """Frozen meanwhile where that can be done, so that nothing forks away from us."""
+        refused: OSError | None = None
         if self._freezer is not None:
-            with suppress(OSError):  # what will not freeze in time is killed without
+            try:
                 self.freeze()
+            except OSError as error:  # it is killed without
+                refused = error if error.errno != errno.EAGAIN else None
         for each in self.places:
             control.end_all(each.directory)
         if self._freezer is not None:
             self.thaw()
+        if refused is not None:
+            raise refused
 
     def undo(self) -> None:
         """End what is still in it and remove it. Does nothing the second time. OSError: EBUSY if something stays."""

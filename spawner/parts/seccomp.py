@@ -13,9 +13,9 @@ from spawner.errors import Problem
 from spawner.oci import Seccomp
 from spawner.parts.security import implied_no_new_privs, owns_namespace
 from spawner.plan import At, Bearing, Held, Look, Named, Packed, Plan
-from spawner.seccomp_compile import compile_profile
-from spawner.seccomp_default import DEFAULT
-from spawner.seccomp_profile import FLAGS, ProfileError
+from spawner.seccomp.compile import compile_profile
+from spawner.seccomp.default import DEFAULT
+from spawner.seccomp.profile import FLAGS, ProfileError
 from spawner.spec import Spec
 
 _SET_MODE_FILTER = Named(1, "SECCOMP_SET_MODE_FILTER")

@@ -26,7 +26,8 @@ from nsview.commands import doctor_reading as reading
 from nsview.commands import doctor_trials as trials
 from nsview.commands.doctor_finding import State
 from nsview.commands.doctor_probes import PROBES, look
-from spawner import _native, seccomp_compile
+from spawner import _native
+from spawner.seccomp import compile as compiler
 
 NSVIEW = str(Path(sys.executable).with_name("nsview"))
 Row = dict[str, str]
@@ -272,5 +273,5 @@ def test_a_missing_libseccomp_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> object:
         raise OSError("libseccomp.so.2: cannot open shared object file")
 
-    monkeypatch.setattr(seccomp_compile, "library", missing)
+    monkeypatch.setattr(compiler, "library", missing)
     assert here("libseccomp")["remedy"] == "apt install libseccomp2"

@@ -22,11 +22,12 @@ from nsview.commands import run as run_command
 from nsview.commands.options import files
 from nsview.commands.options.option import Option
 from nsview.host.text import printable
-from spawner import Facts, IDMapping, Plan, Spec, SpecError, TimeOffset, compile_spec, oci, spec_file
-from spawner.seccomp_default import DEFAULT
-from spawner.seccomp_profile import ProfileError
-from spawner.seccomp_profile import read as read_profile
-from spawner.toml_text import toml
+from spawner import Facts, IDMapping, Plan, Spec, SpecError, TimeOffset, compile_spec, oci
+from spawner.saved import file as spec_file
+from spawner.saved.toml_text import toml
+from spawner.seccomp.default import DEFAULT
+from spawner.seccomp.profile import ProfileError
+from spawner.seccomp.profile import read as read_profile
 
 Target = Callable[[Random], str]
 """Tries one input and says what came of it; raises what must not be."""

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from spec_strategy import specs
 from targets import TARGETS
 
-from spawner import Spec, spec_file
+from spawner import Spec
+from spawner.saved import file as spec_file
 
 COUNT = 1500
 

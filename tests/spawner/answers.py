@@ -10,7 +10,7 @@ from dataclasses import replace
 from running import output
 
 from spawner import Spec, Stdio
-from spawner.seccomp_compile import library
+from spawner.seccomp.compile import library
 
 Calls = Mapping[str, tuple[int, ...]]
 """By any key: the system call's number and up to six arguments."""

@@ -13,7 +13,7 @@ from running import output, shell
 
 from spawner import Spec, Stdio
 from spawner.oci import Seccomp
-from spawner.seccomp_default import ALLOWED, REFUSED
+from spawner.seccomp.default import ALLOWED, REFUSED
 
 DEFAULT = (Seccomp("default"),)
 NEWUSER, NEWNS, SIGCHLD = 0x10000000, 0x20000, 17

@@ -19,7 +19,7 @@ from running import output, read_all, shell
 
 from spawner import IDMapping, LaunchError, Spec, SpecError, Stdio, compile_spec, launch
 from spawner.oci import Capabilities, Seccomp, User
-from spawner.seccomp_compile import compile_profile
+from spawner.seccomp.compile import compile_profile
 
 pytestmark = pytest.mark.needs("libseccomp", "seccomp")
 
@@ -134,7 +134,7 @@ def test_a_default_errno_may_be_chosen() -> None:  # runc tests/integration/secc
 
 def allow_all_but(*missing: str) -> dict[str, object]:
     """The calls of our own default, which python needs."""
-    from spawner.seccomp_default import ALLOWED
+    from spawner.seccomp.default import ALLOWED
 
     names = [name for names in ALLOWED.values() for name in names.split() if name not in missing]
     return allow(*names, "clone", "socket")

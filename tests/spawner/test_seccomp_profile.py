@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from spawner.seccomp_profile import ACT_ERRNO, ACTIONS, ProfileError, Rule, read
+from spawner.seccomp.profile import ACT_ERRNO, ACTIONS, ProfileError, Rule, read
 
 NONE = frozenset[str]()
 ALLOW, KILL = ACTIONS["SCMP_ACT_ALLOW"], ACTIONS["SCMP_ACT_KILL_PROCESS"]

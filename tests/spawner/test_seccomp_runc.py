@@ -14,7 +14,7 @@ import pytest
 from answers import answers, number, program
 
 from spawner.oci import Seccomp
-from spawner.seccomp_default import ALLOWED
+from spawner.seccomp.default import ALLOWED
 
 pytestmark = pytest.mark.needs("root", "runc", "libseccomp", "seccomp")
 

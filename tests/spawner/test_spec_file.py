@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from spawner import IDMapping, Mechanism, Spec, SpecError, Stdio, TimeOffset, spec_file
+from spawner import IDMapping, Mechanism, Spec, SpecError, Stdio, TimeOffset
 from spawner.oci import Bind, File, Rlimit, Seccomp, User
-from spawner.spec_file import SpecFileError, dump, load
+from spawner.saved import file as spec_file
+from spawner.saved.file import SpecFileError, dump, load
 
 FORMATS = pytest.mark.parametrize("form", spec_file.FORMATS)
 

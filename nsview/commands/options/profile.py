@@ -26,7 +26,7 @@ def base_of(asked: argparse.Namespace) -> Spec:
     """The Spec to begin from. What it says of the child's death signal is as if an option had said so."""
     if asked.profile is None:
         return Spec(args=())
-    from spawner.spec_file import read_fields  # most launches have none
+    from spawner.saved.file import read_fields  # most launches have none
 
     said = read_fields(asked.profile)
     number = said.pop("pdeathsig", asked)
@@ -40,7 +40,7 @@ def save(asked: argparse.Namespace, spec: Spec) -> None:
     """Save what was asked for, if that was asked for too. Raises SpecError."""
     if asked.save_profile is None:
         return
-    from spawner.spec_file import dump, format_of
+    from spawner.saved.file import dump, format_of
 
     # None is not told from nothing said, and nothing said is SIGKILL; prctl(2) takes 0 for no signal.
     text = dump(replace(spec, pdeathsig=spec.pdeathsig or 0), format_of(asked.save_profile))

@@ -10,9 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from spawner.saved.shape import SpecFileError, plain_of, value_of
+from spawner.saved.toml_text import toml
 from spawner.spec import Spec
-from spawner.spec_shape import SpecFileError, plain_of, value_of
-from spawner.toml_text import toml
 
 VERSION = 1
 _LARGEST_FILE = 16 << 20

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from spawner.seccomp_profile import ACT_ERRNO, PERMISSIVE, Comparison, Profile, ProfileError, Rule, read
+from spawner.seccomp.profile import ACT_ERRNO, PERMISSIVE, Comparison, Profile, ProfileError, Rule, read
 
 _LIBRARY = "libseccomp.so.2"
 _UNKNOWN = -1  # __NR_SCMP_ERROR, seccomp_syscall_resolve_name(3)

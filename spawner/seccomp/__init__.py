@@ -1,0 +1,1 @@
+"""Filters of system calls: profiles in the OCI format, our default one, and their compilation by libseccomp."""
