@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from nsview.commands.listing import Column, show, write
-from nsview.host.membership import Namespace, namespaces_of
+from nsview.host.namespaces import Namespace, namespaces_of
 from nsview.host.snapshot import ProcessRecord, take
 from nsview.host.users import user_name
 from spawner.namespaces import BY_LETTER, BY_NAME, BY_PROC, NamespaceKind

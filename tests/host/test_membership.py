@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from children import call
 
-from nsview.host.membership import namespaces_of
+from nsview.host.namespaces import namespaces_of
 from nsview.host.snapshot import take
 from spawner.namespaces import BY_NAME, KINDS
 
