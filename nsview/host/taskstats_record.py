@@ -7,8 +7,10 @@ its end, but for version 15, which put fields in the middle; version 16 took tha
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 ACCOUNT_OF_GROUP = 0x20
 """AGROUP in ``ac_flag`` (linux/acct.h, since version 12): the last task of its process."""
@@ -77,7 +79,7 @@ FIELDS: Mapping[str, Field] = {
 """In the order of the struct. Delays are nanoseconds, ``cpu_run_*`` too; ``ac_*time`` microseconds; sizes of memory
 KiB."""
 
-Reader = Callable[[bytes], "tuple[int | bytes, ...] | None"]
+Reader = Callable[[bytes], tuple[Any, ...] | None]
 
 
 def reader(*names: str) -> Reader:
@@ -93,7 +95,7 @@ def reader(*names: str) -> Reader:
         at = field.offset + struct.calcsize(f"={field.kind}")
     unpack, size = struct.Struct(form).unpack_from, at
 
-    def read(packed: bytes) -> tuple[int | bytes, ...] | None:
+    def read(packed: bytes) -> tuple[Any, ...] | None:
         if len(packed) < size or (version := version_of(packed)) < since or version == _UNREADABLE:
             return None
         return unpack(packed)
@@ -103,8 +105,7 @@ def reader(*names: str) -> Reader:
 
 def version_of(packed: bytes) -> int:
     """Return the version of a packed struct."""
-    return int.from_bytes(packed[:2], _ORDER)
+    return int.from_bytes(packed[:2], sys.byteorder)
 
 
 _UNREADABLE = 15
-_ORDER = "little" if struct.pack("=H", 1)[0] else "big"

@@ -1,0 +1,237 @@
+"""Events from the kernel itself: the proc connector, and taskstats for what each task has used.
+
+Sources: drivers/connector/cn_proc.c, net/netlink/af_netlink.c, netlink(7).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import select
+import socket
+import time
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from types import TracebackType
+
+from nsview.host.events import exit_accounts, proc_events
+from nsview.host.events._datagrams import receive
+from nsview.host.events.event import LOST, WHAT, Event
+from nsview.host.events.generic_netlink import PATIENCE
+from nsview.host.events.refusal import refusal
+from nsview.host.events.soon_after import name_after
+
+BUFFER = 16 << 20
+"""Bytes that may wait to be read: the kernel counts some 800 for an event, 1,300 for an account."""
+
+_ROOM, _BATCH = 2048, 256
+_NETLINK_CONNECTOR, _SOL_NETLINK, _BROADCAST_ERROR = 11, 270, 4
+
+
+class Connector:
+    """The kernel's own events. One thread reads; any thread may call stop(). Use as a context manager.
+
+    ``lost`` counts what the kernel could not deliver, as far as its numbers tell; ``without_accounts`` says why
+    exits come without CPU times, None where they have them. ``what``: only these events; what is lost of them
+    is then not counted. ``names``: read the new name after an exec, if the process is still there.
+    """
+
+    describes_itself = "the kernel tells every event"
+
+    def __init__(
+        self,
+        what: Collection[str] | None = None,
+        *,
+        accounts: bool = True,
+        names: bool = True,
+        buffer: int = BUFFER,
+    ) -> None:
+        """Begin to listen. Raises SourceRefusedError where the kernel does not let us, or tells nothing."""
+        if what is not None and (unknown := set(what) - set(WHAT)):
+            raise ValueError(f"no events {', '.join(sorted(unknown))}; there are {', '.join(WHAT)}")
+        self.lost = 0
+        self.without_accounts: str | None = None
+        self._what = None if what is None else frozenset(what) - {LOST}
+        self._names = names
+        self._room = bytearray(_ROOM * _BATCH)
+        self._numbers: dict[int, int] = {}
+        self._overrun = False
+        self._accounts = exit_accounts.Accounts()
+        self._told: socket.socket | None = None
+        # Accounts first: then no exit is told before its account could be.
+        if accounts and (self._what is None or "exit" in self._what):
+            self._subscribe(buffer)
+        try:
+            self._events = _listen(buffer, self._what)
+        except OSError as error:
+            if self._told is not None:
+                self._told.close()
+            raise refusal(error) from None
+        if self._told is not None:
+            # The exits of what was told up to now came before we listened.
+            self._take_accounts()
+            self._accounts.clear()
+        self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._stopped = False
+
+    def _subscribe(self, buffer: int) -> None:
+        try:
+            self._told = exit_accounts.subscribe(buffer)
+        except OSError as error:
+            self.without_accounts = str(refusal(error))
+
+    def __enter__(self) -> Connector:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening; not while another thread reads: let that one stop() first."""
+        if self._events.fileno() < 0:
+            return
+        self._events.send(proc_events.request(proc_events.IGNORE, 0))
+        self._events.close()
+        if self._told is not None:
+            self._told.close()
+        os.close(self._stopping)
+
+    def stop(self) -> None:
+        """Make read() return and iteration end, at once and for good; from any thread or signal handler."""
+        self._stopped = True
+        os.eventfd_write(self._stopping, 1)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield events until stop()."""
+        while not self._stopped:
+            yield from self.read()
+
+    def read(self, timeout: float | None = None, gather: float = 0.0) -> list[Event]:
+        """Wait up to ``timeout`` seconds (None: for ever) for events and return those that are there, in order.
+
+        With ``gather`` wait that many seconds more after the first, so as to wake up rarely; the buffer holds
+        some twenty thousand. [] when the time is over or after stop().
+        """
+        if not self._waits_until(self._events, timeout):
+            return []
+        if gather > 0:
+            self._waits_until(None, gather)
+        events: list[Event] = []
+        while True:
+            datagrams, got, overrun = receive(self._events.fileno(), self._room, _ROOM)
+            self._overrun |= overrun
+            events += self._decoded(datagrams)
+            if got < _BATCH:
+                break
+        # The queue is empty: only now does the kernel add to it again (netlink_rcv_wake()), so that who looks at
+        # everything again at this event misses nothing.
+        if self._overrun:
+            self._overrun = False
+            events.append(_lost(None))
+        return self._completed(events)
+
+    def _waits_until(self, events: socket.socket | None, timeout: float | None) -> bool:
+        """Wait for events; False when the time is over or stop() was called."""
+        poller = select.poll()
+        poller.register(self._stopping, select.POLLIN)
+        if events is not None:
+            poller.register(events, select.POLLIN | select.POLLERR)
+        found = poller.poll(None if timeout is None else timeout * 1000)
+        return not self._stopped and bool(found)
+
+    def _decoded(self, datagrams: Iterable[bytes]) -> Iterator[Event]:
+        for datagram in datagrams:
+            message = proc_events.message(datagram)
+            if message is None:
+                continue
+            if self._what is None and (gap := self._gap(message)):
+                self.lost += gap
+                yield _lost(gap, None if message.event is None else message.event.when_ns)
+            event = message.event
+            if event is not None and (self._what is None or event.what in self._what):
+                yield event
+
+    def _gap(self, message: proc_events.Message) -> int:
+        """How many messages of its CPU are missing before this one (send_msg() numbers all, answers too)."""
+        before = self._numbers.get(message.cpu)
+        self._numbers[message.cpu] = message.number
+        return 0 if before is None else (message.number - before - 1) & 0xFFFFFFFF
+
+    def _completed(self, events: list[Event]) -> list[Event]:
+        """Give exits their accounts, and execs the names they gave."""
+        if self._told is not None and self._take_accounts():
+            # Which of two tasks of one number an account is of can no longer be told: they go without.
+            self._accounts.clear()
+            events.append(_lost(None, source="accounts"))
+        gone = {event.pid for event in events if event.what == "exit"}
+        for at, event in enumerate(events):
+            if event.what == "exit":
+                events[at] = self._accounts.complete(event)
+            elif event.what == "exec" and self._names and event.pid not in gone:
+                events[at] = replace(event, comm=name_after(event))
+        if any(event.what == LOST for event in events):
+            self._accounts.clear()
+        return events
+
+    def _take_accounts(self) -> bool:
+        """Take what taskstats has told; True when some of it was lost."""
+        assert self._told is not None
+        lost = False
+        while True:
+            datagrams, got, overrun = receive(self._told.fileno(), self._room, _ROOM)
+            lost |= overrun
+            for account in map(exit_accounts.account, datagrams):
+                if account is not None:
+                    self._accounts.add(account)
+            if got < _BATCH:
+                return lost
+
+
+def _lost(count: int | None, when_ns: int | None = None, source: str = "events") -> Event:
+    when = time.monotonic_ns() if when_ns is None else when_ns
+    return Event(when, LOST, 0, 0, count=count, source=source)
+
+
+def _listen(buffer: int, what: Collection[str] | None) -> socket.socket:
+    """Return a socket on which events come; OSError, TimeoutError without an answer to the request."""
+    events = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _NETLINK_CONNECTOR)
+    try:
+        exit_accounts.enlarge(events, buffer)
+        # Or some kernels (c46bfba1337d) stop telling anybody anything once the queue of a sole listener is full.
+        events.setsockopt(_SOL_NETLINK, _BROADCAST_ERROR, 1)
+        events.bind((0, proc_events.CN_IDX_PROC))
+        ack = random.getrandbits(31)
+        events.send(proc_events.request(proc_events.LISTEN, ack))
+        _await_answer(events, ack + 1)
+        if what is not None:
+            events.send(proc_events.request(proc_events.LISTEN, ack, what))
+    except BaseException:
+        events.close()
+        raise
+    return events
+
+
+def _await_answer(events: socket.socket, ack: int) -> None:
+    """Drop what comes before the answer; other listeners' answers come too."""
+    poller = select.poll()
+    poller.register(events, select.POLLIN)
+    end = time.monotonic() + PATIENCE
+    while (left := end - time.monotonic()) > 0:
+        poller.poll(left * 1000)
+        try:
+            datagram, sender = events.recvfrom(_ROOM)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ENOBUFS):
+                raise
+            continue
+        message = proc_events.message(datagram) if sender[0] == 0 else None
+        if message is not None and message.ack == ack:
+            if message.error:
+                raise OSError(message.error, os.strerror(message.error))
+            return
+    raise TimeoutError(errno.ETIMEDOUT, "no answer came")

@@ -1,0 +1,129 @@
+"""What every task has used, told by taskstats when it ends: for processes too short to be looked at.
+
+Sources: Documentation/accounting/taskstats.rst; kernel/taskstats.c: taskstats_exit(), which runs early in do_exit(),
+so what an exit itself costs is not in it. It sends before the proc connector tells of the same exit.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nsview.host.events.event import Event
+from nsview.host.events.generic_netlink import BODY, ask, attribute, attributes, family, open_socket
+from nsview.host.events.proc_events import name
+from nsview.host.taskstats_record import ACCOUNT_OF_GROUP, FIELDS, reader, version_of
+
+_REGISTER_CPUMASK = 3
+_CMD_GET = 1
+_PID, _TGID, _STATS, _OF_TASK, _OF_GROUP = 1, 2, 3, 4, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one task had used when it ended; with ``last`` the whole process's. None is unknown."""
+
+    tid: int
+    comm: str
+    exit_code: int
+    last: bool | None
+    cpu_ns: int
+    utime_us: int | None
+    stime_us: int | None
+
+
+class Accounts:
+    """Those that were told and not yet taken, by task, the oldest first."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._waiting: dict[int, deque[Account]] = {}
+
+    def add(self, account: Account) -> None:
+        """Keep an account until its exit is told."""
+        self._waiting.setdefault(account.tid, deque()).append(account)
+
+    def clear(self) -> None:
+        """Forget all: after a loss nobody knows which exits they belong to."""
+        self._waiting.clear()
+
+    def __len__(self) -> int:
+        """How many wait for their exits."""
+        return sum(map(len, self._waiting.values()))
+
+    def complete(self, event: Event) -> Event:
+        """Return an exit with what was told of its task; as it is where nothing was."""
+        queue = self._waiting.get(event.tid)
+        if queue is None:
+            return event
+        account = queue.popleft()
+        if not queue:
+            del self._waiting[event.tid]
+        # The kernel fills in the status of a process's first task alone (kernel/tsacct.c: bacct_add_tsk()).
+        if account.exit_code not in (event.exit_code, 0):
+            return event
+        return replace(
+            event,
+            comm=account.comm,
+            last=account.last,
+            cpu_ns=account.cpu_ns,
+            utime_us=account.utime_us,
+            stime_us=account.stime_us,
+        )
+
+
+def subscribe(buffer: int) -> socket.socket:
+    """Return a socket on which the kernel tells an account at each exit on any CPU.
+
+    OSError where it does not: EPERM without CAP_NET_ADMIN, EINVAL in a child user or pid namespace, ENOENT where
+    it has no taskstats.
+    """
+    generic = open_socket()
+    try:
+        enlarge(generic, buffer)
+        cpus = Path("/sys/devices/system/cpu/possible").read_text(encoding="ascii").strip()
+        register = attribute(_REGISTER_CPUMASK, cpus.encode() + b"\0")
+        ask(generic, family(generic, "TASKSTATS"), _CMD_GET, register, ack=True)
+    except BaseException:
+        generic.close()
+        raise
+    return generic
+
+
+def enlarge(netlink: socket.socket, buffer: int) -> None:
+    """Let ``buffer`` bytes wait on a socket, or as many as net.core.rmem_max has without CAP_NET_ADMIN."""
+    try:
+        netlink.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
+    except PermissionError:
+        netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+
+
+def account(datagram: bytes) -> Account | None:
+    """Return the account of a datagram of the kernel's; None for another, or a version that cannot be read."""
+    told = dict(attributes(datagram, BODY))
+    if _OF_TASK not in told:
+        return None
+    of_task = dict(attributes(told[_OF_TASK]))
+    task = _read(of_task[_STATS])
+    if task is None:
+        return None
+    code, flag, cpu, comm, user, system = task
+    tid = int.from_bytes(of_task[_PID][:4], sys.byteorder)
+    last: bool | None = None
+    if version_of(of_task[_STATS]) >= FIELDS["ac_tgid"].since:
+        last = bool(flag & ACCOUNT_OF_GROUP)
+    if _OF_GROUP in told:
+        # Only sent for the last of several, and not all kernels sum up more than what the scheduler counts.
+        group = _read(dict(attributes(told[_OF_GROUP]))[_STATS])
+        if group is None:
+            return None
+        cpu, last = group[2], True
+        user, system = (group[4], group[5]) if group[4] or group[5] else (None, None)
+    return Account(tid, name(comm), code, last, cpu, user, system)
+
+
+_read = reader("ac_exitcode", "ac_flag", "cpu_run_virtual_total", "ac_comm", "ac_utime", "ac_stime")
+_SO_RCVBUFFORCE = 33  # include/uapi/asm-generic/socket.h
