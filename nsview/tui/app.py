@@ -17,6 +17,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input
 
+from nsview.host.model import Identity
 from nsview.host.text import printable
 from nsview.tui.children_bar import ChildrenBar, condition, ending, signal_name
 from nsview.tui.collector import Collector, Pair
@@ -30,7 +31,6 @@ from nsview.tui.launcher import Born, Changed, Failed, Launcher, SignalFailed
 from nsview.tui.launches import Launches
 from nsview.tui.palette_commands import LEFT_OUT, commands
 from nsview.tui.panes import Panes
-from nsview.tui.proc_rows import Identity
 from nsview.tui.proc_table import ProcTable
 from nsview.tui.signals import Target, send, start_time_of
 from nsview.tui.terminal import ChildTerminal

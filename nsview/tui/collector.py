@@ -10,11 +10,13 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from nsview.host.difference import DiffRow, compare_processes
+from nsview.host.history import History, advance
+from nsview.host.model import Identity
 from nsview.host.process import ProcessGoneError
 from nsview.host.snapshot import Snapshot, take
 from nsview.host.users import user_name
 from nsview.tui.lane import Lane
-from nsview.tui.proc_rows import AS_TREE, History, Identity, Rows, View, advance
+from nsview.tui.proc_rows import AS_TREE, Rows, View
 
 Compare = Callable[[int, int, int | None, int | None], tuple[DiffRow, ...]]
 """As :func:`nsview.host.difference.compare_processes`."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nsview.host.model import Identity
 from nsview.tui.launcher import Launched
-from nsview.tui.proc_rows import Identity
 
 
 class Launches:

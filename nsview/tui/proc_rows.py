@@ -1,34 +1,23 @@
-"""From snapshots to the rows of the process table: order, tree, rates, births, deaths. Values in, values out.
+"""From a history of snapshots to the rows of the process table: order, tree, marks. Values in, values out.
 
-``advance`` folds a new snapshot into a :class:`History`; :class:`Rows` puts a history in the order of a
-:class:`View`. A row's own values are worked out when the row is asked for, so only rows in view cost
-anything.
+:class:`Rows` puts a history (nsview.host.history) in the order of a :class:`View`. A row's own values are
+worked out when the row is asked for, so only rows in view cost anything.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import overload
 
 from nsview.host.cells import cells, initial_reference, parent_reference
-from nsview.host.snapshot import TICKS_PER_SECOND, Namespaces, ProcessRecord, Snapshot
+from nsview.host.history import History
+from nsview.host.model import Identity
+from nsview.host.snapshot import Namespaces, ProcessRecord
 from nsview.host.tree import ProcessTree, TreeRow, true_parent
-
-Identity = tuple[int, int]
-"""A process for good: its pid and its start time in clock ticks. A pid alone may be another process later."""
-
-BORN_NS = 3_000_000_000
-"""For how long a new process carries its ``+``."""
-
-GONE_NS = 5_000_000_000
-"""For how long a process that is gone keeps its row, marked ``✝``."""
-
-GONE_MOST = 200
-"""How many processes that are gone keep a row at most; the newest do."""
 
 _NOTHING: Mapping[Identity, None] = MappingProxyType({})
 _NOBODY: Mapping[int, str] = MappingProxyType({})
@@ -71,55 +60,6 @@ class View:
 
 AS_TREE = View()
 """The view at the start: a tree, each process compared with its parent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Departed:
-    """The last that was seen of a process; ``gone_ns`` is the time of the first snapshot without it."""
-
-    record: ProcessRecord
-    gone_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """The newest snapshot, the one before it, and who came and went of late (times as ``Snapshot.when_ns``).
-
-    ``born`` is by identity; ``gone`` by pid, so of two processes that had the same pid the later is kept.
-    """
-
-    newest: Snapshot
-    before: Snapshot | None = None
-    born: Mapping[Identity, int] = field(default_factory=dict)
-    gone: Mapping[int, Departed] = field(default_factory=dict)
-
-
-def advance(history: History | None, snapshot: Snapshot) -> History:
-    """Fold in a new snapshot: note births and deaths since the last, forget those of some seconds ago."""
-    if history is None:
-        return History(snapshot)
-    when = snapshot.when_ns
-    born = {identity: at for identity, at in history.born.items() if when - at < BORN_NS}
-    gone = {pid: departed for pid, departed in history.gone.items() if when - departed.gone_ns < GONE_NS}
-    now, then = snapshot.records, history.newest.records
-    for pid, record in now.items():
-        if not _same(then.get(pid), record):
-            born[record.identity] = when
-            # One that a snapshot missed, its files being unreadable for an instant, is back, not reborn.
-            if pid in gone and _same(gone[pid].record, record):
-                del born[record.identity]
-            gone.pop(pid, None)
-    for pid, record in then.items():
-        if not _same(now.get(pid), record):
-            gone.pop(pid, None)
-            gone[pid] = Departed(record, when)
-    for pid in [*gone][: max(0, len(gone) - GONE_MOST)]:
-        del gone[pid]
-    return History(snapshot, history.newest, born, gone)
-
-
-def _same(one: ProcessRecord | None, other: ProcessRecord) -> bool:
-    return one is not None and one.start_time == other.start_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +165,15 @@ class Rows(Sequence[Row]):
         identity = record.identity
         history = self.history
         assert history is not None, "rows without a history are empty"
-        earlier, seconds = _earlier(history, record)
+        change = history.change(record)
         return Row(
             record=record,
             user="?" if record.uid is None else self._users.get(record.uid, str(record.uid)),
             branch=self._branch(line),
             cells=cells(record, self._reference(record)),
-            cpu=_rate(_ticks(record), _ticks(earlier), seconds * TICKS_PER_SECOND / 100),
-            faults=_rate(_faults(record), _faults(earlier), seconds),
-            switches=_rate(_switches(record), _switches(earlier), seconds),
+            cpu=change.cpu,
+            faults=change.faults_per_second,
+            switches=change.switches_per_second,
             born=identity in history.born,
             gone=self.is_gone(identity),
             own=identity in self._launches,
@@ -273,31 +213,3 @@ def _in_sight(history: History) -> dict[int, ProcessRecord]:
     records = {pid: departed.record for pid, departed in history.gone.items()}
     records.update(history.newest.records)
     return records
-
-
-def _earlier(history: History, record: ProcessRecord) -> tuple[ProcessRecord | None, float]:
-    """Return what the snapshot before said of a process and how many seconds before; of one gone, nothing."""
-    if history.before is None:
-        return None, 0.0
-    earlier = history.before.records.get(record.pid)
-    if earlier is None or earlier is record or earlier.start_time != record.start_time:
-        return None, 0.0
-    return earlier, (history.newest.when_ns - history.before.when_ns) / 1e9
-
-
-def _rate(now: int | None, then: int | None, per: float) -> float | None:
-    return None if now is None or then is None or per <= 0 else max(0, now - then) / per
-
-
-def _ticks(record: ProcessRecord | None) -> int | None:
-    return None if record is None else record.utime + record.stime
-
-
-def _faults(record: ProcessRecord | None) -> int | None:
-    return None if record is None else record.minflt + record.majflt
-
-
-def _switches(record: ProcessRecord | None) -> int | None:
-    if record is None or record.voluntary is None or record.involuntary is None:
-        return None
-    return record.voluntary + record.involuntary

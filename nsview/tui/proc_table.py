@@ -13,12 +13,13 @@ from textual.message import Message
 from textual.strip import Strip
 
 from nsview.host.cells import ALL_SAME, SAME, UNKNOWN
+from nsview.host.model import Identity
 from nsview.host.text import printable
 from nsview.tui.cell_text import fitted
 from nsview.tui.line_list import LineList
 from nsview.tui.palette import Ordinals, hue, hues
 from nsview.tui.proc_columns import Column, aligned, fit, namespace_cells
-from nsview.tui.proc_rows import AS_TREE, Identity, Row, Rows, View
+from nsview.tui.proc_rows import AS_TREE, Row, Rows, View
 
 
 class ProcTable(LineList):

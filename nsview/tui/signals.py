@@ -6,7 +6,7 @@ import os
 import signal
 from dataclasses import dataclass
 
-from nsview.tui.proc_rows import Identity
+from nsview.host.model import Identity
 
 OFFERED: tuple[tuple[str, str], ...] = (
     ("SIGTERM", "asks it to end"),

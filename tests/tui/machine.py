@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nsview.host.history import History, advance
 from nsview.host.snapshot import ProcessRecord, Snapshot
-from nsview.tui.proc_rows import History, advance
 
 SECOND = 1_000_000_000
 
