@@ -83,11 +83,12 @@ static PyObject *raise_errno(int error)
 static PyObject *py_kcmp(PyObject *module, PyObject *arguments)
 {
 	int first, second, type, order;
+	unsigned long first_fd = 0, second_fd = 0;
 
 	(void)module;
-	if (!PyArg_ParseTuple(arguments, "iii:kcmp", &first, &second, &type))
+	if (!PyArg_ParseTuple(arguments, "iii|kk:kcmp", &first, &second, &type, &first_fd, &second_fd))
 		return NULL;
-	order = kcmp_raw(first, second, type);
+	order = (int)syscall(SYS_kcmp, first, second, type, first_fd, second_fd);
 	return order < 0 ? raise_errno(errno) : PyLong_FromLong(order);
 }
 
@@ -111,7 +112,8 @@ static PyObject *py_has_none(PyObject *module, PyObject *arguments)
 }
 
 static PyMethodDef methods[] = {
-	{"kcmp", py_kcmp, METH_VARARGS, "kcmp(pid1, pid2, type) -> 0 same, 1 less, 2 greater, 3 different; OSError."},
+	{"kcmp", py_kcmp, METH_VARARGS, 
+	 "kcmp(pid1, pid2, type[, idx1, idx2]) -> 0 same, 1 less, 2 greater, 3 different; OSError."},
 	{"has_none", py_has_none, METH_VARARGS,
 	 "has_none(pid) -> (io, sysvsem): True when the process has no such object, None when that cannot be told."},
 	{NULL, NULL, 0, NULL},

@@ -1,30 +1,12 @@
-"""The attributes of a process that are compared: how each is worded, where it is read, and the reasons."""
+"""What of the facts on a process is shown and compared: how each is worded, where it is read, and the reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from nsview.host.attribute import Attribute
 from nsview.host.facts import Facts
 from nsview.host.users import user_name
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One attribute that is compared.
-
-    ``text`` words it (None: unknown), ``source`` is where it is read, the two reasons are one line each,
-    ``delta`` words what the second process has more and less.
-    """
-
-    name: str
-    text: Callable[[Facts], str | None]
-    source: str
-    why_same: str
-    why_different: str
-    delta: Callable[[Facts, Facts], str | None] = lambda one, two: None
-    value: Callable[[Facts], object] | None = None
-    """What decides about "same", where the text does not."""
 
 
 def _ids(ids: tuple[int, ...] | None, name: Callable[[int], str]) -> str | None:
@@ -86,7 +68,7 @@ def _cgroup(facts: Facts) -> str | None:
     return " ".join(unified + others)
 
 
-IDENTITY = (
+IDENTITY: tuple[Attribute[Facts], ...] = (
     Attribute(
         "pid",
         lambda f: str(f.pid),
@@ -145,7 +127,7 @@ IDENTITY = (
     ),
 )
 
-IDS = (
+IDS: tuple[Attribute[Facts], ...] = (
     Attribute(
         "uid",
         lambda f: _ids(f.uids, _user),
@@ -192,7 +174,7 @@ IDS = (
     ),
 )
 
-LIMITS_OF_PRIVILEGE = (
+LIMITS_OF_PRIVILEGE: tuple[Attribute[Facts], ...] = (
     Attribute(
         "no new privileges",
         lambda f: _flag(f.no_new_privs),
@@ -209,7 +191,7 @@ LIMITS_OF_PRIVILEGE = (
     ),
 )
 
-FILES = (
+FILES: tuple[Attribute[Facts], ...] = (
     Attribute(
         "root",
         lambda f: f.root,
@@ -237,7 +219,7 @@ FILES = (
     ),
 )
 
-SYSTEM = (
+SYSTEM: tuple[Attribute[Facts], ...] = (
     Attribute(
         "host name",
         lambda f: f.names.hostname if f.names else None,

@@ -25,3 +25,17 @@ def change(before: int, after: int) -> str:
     if lost == before and len(names_of(lost)) > 1 and not after:
         return "−all"
     return " ".join([f"+{name}" for name in names_of(gained)] + [f"−{name}" for name in names_of(lost)])
+
+
+def words(mask: int | None, last: int) -> str | None:
+    """Word a set: ``none``, ``all``, names, or ``all but`` names; ``last`` is the kernel's newest. Pure."""
+    if mask is None:
+        return None
+    every = (1 << last + 1) - 1
+    missing = every & ~mask
+    if not mask:
+        return "none"
+    if missing:
+        few = missing.bit_count() < mask.bit_count()
+        return "all but " + " ".join(names_of(missing)) if few and mask <= every else " ".join(names_of(mask))
+    return " ".join(["all", *names_of(mask & ~every)])

@@ -4,14 +4,20 @@ reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
-from nsview.host import capabilities, kcmp, reasons, usage
-from nsview.host.attributes import FILES, IDENTITY, IDS, LIMITS_OF_PRIVILEGE, SYSTEM, Attribute
+from nsview.host import capabilities, descriptors, kcmp, reasons, sections, usage
+from nsview.host.attribute import Attribute, equal
+from nsview.host.attributes import FILES, IDENTITY, IDS, LIMITS_OF_PRIVILEGE, SYSTEM
 from nsview.host.facts import CAPABILITY_SETS, LINKS, Facts, read_facts
 from nsview.host.process import PinnedProcess
+from nsview.host.sections import Section
+from nsview.host.taskstats import TaskStats
 from nsview.host.units import signed
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +40,50 @@ class DiffRow:
 
 
 SECTIONS = ("identity", "namespaces", "sharing", "ids", "files", "system", "usage")
-"""In the order of the rows."""
+"""What is compared without being asked, cheap enough for every second, in the order of the rows."""
+
+MORE = ("delays", *(section.name for section in sections.MORE))
+"""What is compared when asked for, in the order of the rows."""
+
+ALL = (*SECTIONS, *MORE)
 
 
 def compare_processes(
-    parent: int, child: int, parent_start: int | None = None, child_start: int | None = None
+    parent: int,
+    child: int,
+    parent_start: int | None = None,
+    child_start: int | None = None,
+    wanted: Collection[str] = SECTIONS,
 ) -> tuple[DiffRow, ...]:
     """Compare two processes, by section; the first need not be the other's parent.
 
-    Start times (clock ticks) guard against reused pids. Raises ProcessGoneError when either is not there.
+    Start times (clock ticks) guard against reused pids. ``wanted`` are sections of ALL. Raises
+    ProcessGoneError when either is not there.
     """
-    with PinnedProcess(parent, parent_start) as first, PinnedProcess(child, child_start) as second:
-        one, two = read_facts(first), read_facts(second)
-        shared = kcmp.compare(parent, child, first.start_time, second.start_time)
-    return rows(one, two, shared)
+    with (
+        PinnedProcess(parent, parent_start) as first,
+        PinnedProcess(child, child_start) as second,
+        TaskStats() as stats,
+    ):
+        one, two = read_facts(first, stats), read_facts(second, stats)
+        shared = kcmp.compare(parent, child, first.start_time, second.start_time) if "sharing" in wanted else {}
+        found = rows(one, two, shared)
+        asked = [section for section in sections.MORE if section.name in wanted]
+        more = tuple(row for section in asked for row in _more(section, first, second))
+    delays = tuple(_usage("delays", one, two, usage.DELAYS)) if "delays" in wanted else ()
+    return (*(row for row in found if row.section in wanted), *delays, *more)
+
+
+def describe(process: PinnedProcess, wanted: Collection[str] = ALL) -> tuple[DiffRow, ...]:
+    """Tell of one process what would be compared: each row's ``parent`` and ``child`` are the same.
+
+    Raises ProcessGoneError when it is not there.
+    """
+    with TaskStats() as stats:
+        facts = read_facts(process, stats)
+    found = (*rows(facts, facts, {}), *_usage("delays", facts, facts, usage.DELAYS))
+    more = tuple(row for section in sections.MORE if section.name in wanted for row in _alone(section, process))
+    return (*(row for row in found if row.section in wanted), *more)
 
 
 def rows(one: Facts, two: Facts, shared: dict[str, bool | None]) -> tuple[DiffRow, ...]:
@@ -61,28 +97,55 @@ def rows(one: Facts, two: Facts, shared: dict[str, bool | None]) -> tuple[DiffRo
         *_table("ids", LIMITS_OF_PRIVILEGE, one, two),
         *_table("files", FILES, one, two),
         *_table("system", SYSTEM, one, two),
-        *_usage(one, two),
+        *_usage("usage", one, two, usage.MEASURES),
     )
 
 
-def _table(section: str, attributes: tuple[Attribute, ...], one: Facts, two: Facts) -> Iterator[DiffRow]:
+def _more(section: Section[T], first: PinnedProcess, second: PinnedProcess) -> Iterator[DiffRow]:
+    """Read a section of both and compare it."""
+    one, two = section.read(first), section.read(second)
+    yield from _table(section.name, section.attributes(one, two), one, two)
+    if section.name == "descriptors":
+        yield _common_files(first, second, one, two)  # type: ignore[arg-type]
+
+
+def _alone(section: Section[T], process: PinnedProcess) -> Iterator[DiffRow]:
+    facts = section.read(process)
+    return _table(section.name, section.attributes(facts, facts), facts, facts)
+
+
+def _table(section: str, attributes: Iterable[Attribute[T]], one: T | None, two: T | None) -> Iterator[DiffRow]:
     for attribute in attributes:
-        first, second = attribute.text(one), attribute.text(two)
         value = attribute.value or attribute.text
-        same = _equal(value(one), value(two))
+        first, second = (None if facts is None else attribute.text(facts) for facts in (one, two))
+        same = equal(*(None if facts is None else value(facts) for facts in (one, two)))
         why = reasons.pick(same, attribute.why_same, attribute.why_different)
-        delta = attribute.delta(one, two) if same is False else None
-        yield DiffRow(section, attribute.name, first, second, delta, why, attribute.source, same)
+        delta = attribute.delta(one, two) if same is False and one is not None and two is not None else None
+        yield DiffRow(section, attribute.name, first, second, delta or None, why, attribute.source, same)
 
 
-def _equal(first: object, second: object) -> bool | None:
-    return None if first is None or second is None else first == second
+def _common_files(
+    first: PinnedProcess,
+    second: PinnedProcess,
+    one: descriptors.Descriptors | None,
+    two: descriptors.Descriptors | None,
+) -> DiffRow:
+    """Compare the open files themselves, not their names."""
+    pairs = None
+    if one is not None and two is not None:
+        targets = (descriptors.targets(one), descriptors.targets(two))
+        pairs = kcmp.common_files(first, second, targets)
+    shown = [None if pairs is None else " ".join(str(pair[side]) for pair in pairs) or "none" for side in (0, 1)]
+    same = None if pairs is None else bool(pairs)
+    why = reasons.pick(same, *reasons.COMMON_FILES)
+    delta = None if pairs is None else f"{len(pairs)} common"
+    return DiffRow("descriptors", "one open file", shown[0], shown[1], delta, why, "kcmp(PID, PID, KCMP_FILE)", same)
 
 
 def _namespaces(one: Facts, two: Facts) -> Iterator[DiffRow]:
     for name in LINKS:
         first, second = one.namespaces[name], two.namespaces[name]
-        same = _equal(first, second)
+        same = equal(first, second)
         shown = [None if inode is None else f"{name.partition('_')[0]}:[{inode}]" for inode in (first, second)]
         delta = "own" if same is False else None
         why = reasons.pick(same, *reasons.NAMESPACES[name])
@@ -100,8 +163,8 @@ def _capabilities(one: Facts, two: Facts) -> Iterator[DiffRow]:
     for key, name in CAPABILITY_SETS.items():
         first, second = one.capabilities[key], two.capabilities[key]
         delta = capabilities.change(first, second) if first is not None and second is not None else None
-        same = _equal(first, second)
-        elsewhere = _equal(one.namespaces["user"], two.namespaces["user"]) is False
+        same = equal(first, second)
+        elsewhere = equal(one.namespaces["user"], two.namespaces["user"]) is False
         why = reasons.CAPABILITIES_ELSEWHERE if elsewhere else reasons.pick(same, *reasons.CAPABILITIES[name])
         yield DiffRow(
             "ids",
@@ -119,14 +182,14 @@ def _mask(mask: int | None) -> str | None:
     return None if mask is None else f"{mask:016x} ({mask.bit_count()})"
 
 
-def _usage(one: Facts, two: Facts) -> Iterator[DiffRow]:
+def _usage(section: str, one: Facts, two: Facts, measures: tuple[usage.Measure, ...]) -> Iterator[DiffRow]:
     if one.usage is None or two.usage is None:
         return
-    for difference in usage.differences(one.usage, two.usage):
+    for difference in usage.differences(one.usage, two.usage, measures):
         measure, delta = difference.measure, difference.delta
         first, second = (
             None if amount is None else measure.text(amount) for amount in (difference.first, difference.second)
         )
-        same = _equal(difference.first, difference.second)
+        same = equal(difference.first, difference.second)
         change = signed(measure.text(delta)) if delta else None
-        yield DiffRow("usage", measure.name, first, second, change, measure.why, measure.source, same)
+        yield DiffRow(section, measure.name, first, second, change, measure.why, measure.source, same)

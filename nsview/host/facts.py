@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nsview.host.process import PinnedProcess, ProcessGoneError
+from nsview.host.sampling import sample_pinned
+from nsview.host.taskstats import TaskStats
 from nsview.host.text import printable
-from nsview.host.usage import Usage, sample_pinned
+from nsview.host.usage import Usage
 from nsview.host.uts import UtsNames, names_of
 from spawner.namespaces import KINDS
 
@@ -60,8 +62,11 @@ CAPABILITY_SETS = {
 """The keys of /proc/PID/status and capabilities(7)'s names of the sets."""
 
 
-def read_facts(process: PinnedProcess) -> Facts:
-    """Read everything; ProcessGoneError when the process ended before its state could be read."""
+def read_facts(process: PinnedProcess, stats: TaskStats | None = None) -> Facts:
+    """Read everything; ProcessGoneError when the process ended before its state could be read.
+
+    ``stats`` is asked for the usage of threads that have ended.
+    """
     status = process.status()
     stat = process.stat_fields()
     if status is None or stat is None:
@@ -96,7 +101,7 @@ def read_facts(process: PinnedProcess) -> Facts:
         names=names_of(process),
         offsets=_offsets(process.read("timens_offsets")),
         cgroups=_cgroups(process.read("cgroup")),
-        usage=sample_pinned(process),
+        usage=sample_pinned(process, stats),
     )
 
 

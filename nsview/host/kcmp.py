@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator, Mapping
+from itertools import product
 
 from nsview.host import _kcmp
 from nsview.host.process import ORDINARY, PinnedProcess
@@ -11,9 +13,12 @@ from nsview.host.snapshot import PF_EXITING, PF_KTHREAD
 RESOURCES = {"VM": 1, "FILES": 2, "FS": 3, "SIGHAND": 4, "IO": 5, "SYSVSEM": 6}
 """The kernel's types, linux/kcmp.h; each is what the clone flag of the same name shares."""
 
+_FILE = 0
+"""KCMP_FILE: two descriptors of one open file (open(2): open file description)."""
 _KTHREADD = 2
 _RELEASED_AT_EXIT = frozenset(("VM", "FILES", "FS", "IO", "SYSVSEM"))
-_NOT_TOLD = ORDINARY | {errno.ENOSYS}
+_NOT_TOLD = ORDINARY | {errno.ENOSYS, errno.EBADF}
+"""EBADF: a descriptor that was closed meanwhile."""
 
 
 def compare(
@@ -43,6 +48,40 @@ def compare(
     return {name: None if dead and name in _RELEASED_AT_EXIT else answer for name, answer in answers.items()}
 
 
+def common_files(
+    first: PinnedProcess, second: PinnedProcess, targets: tuple[Mapping[int, str], Mapping[int, str]]
+) -> tuple[tuple[int, int], ...] | None:
+    """Return the pairs of descriptors, the first's and the second's, that are one open file.
+
+    ``targets`` are what the links of their descriptors say: only those that say the same can be one. Copies
+    within a process are told too. None when it cannot be told.
+    """
+    one, two = targets
+    pairs = []
+    for number, other in _candidates(one, two):
+        same = _equal(first.pid, second.pid, _FILE, number, other)
+        if same is None and _equal(first.pid, second.pid, RESOURCES["FILES"]) is None:
+            return None  # not this descriptor was closed meanwhile, but nothing is told
+        if same:
+            pairs.append((number, other))
+    return tuple(sorted(pairs)) if first.is_there() and second.is_there() else None
+
+
+def _candidates(one: Mapping[int, str], two: Mapping[int, str]) -> Iterator[tuple[int, int]]:
+    """Yield what is worth asking: equal numbers first of all, then every pair, while those are few."""
+    by_target: dict[str, tuple[list[int], list[int]]] = {}
+    for side, targets in enumerate((one, two)):
+        for number in sorted(targets):
+            by_target.setdefault(targets[number], ([], []))[side].append(number)
+    for mine, its in by_target.values():
+        if len(mine) * len(its) <= _MOST_PAIRS:
+            yield from product(mine, its)
+        else:
+            yield from ((number, number) for number in sorted({*mine} & {*its}))
+
+
+_MOST_PAIRS = 4096
+
 _DEAD, _KERNEL_THREAD, _LIVING = "dead", "kernel thread", "living"
 
 
@@ -53,9 +92,9 @@ def _kind(process: PinnedProcess) -> str:
     return _KERNEL_THREAD if int(fields[6]) & PF_KTHREAD else _LIVING
 
 
-def _equal(first: int, second: int, kind: int) -> bool | None:
+def _equal(first: int, second: int, kind: int, first_index: int = 0, second_index: int = 0) -> bool | None:
     try:
-        return _kcmp.kcmp(first, second, kind) == 0
+        return _kcmp.kcmp(first, second, kind, first_index, second_index) == 0
     except OSError as error:
         if error.errno in _NOT_TOLD:
             return None

@@ -109,6 +109,16 @@ class PinnedProcess:
             _tolerate(error)
             return None
 
+    def attribute(self, name: str, attribute: str) -> bytes | None:
+        """Return an extended attribute of what /proc/PID/``name`` leads to; None when it has none such."""
+        try:
+            return os.getxattr(f"/proc/self/fd/{self._directory}/{name}", attribute)
+        except OSError as error:
+            if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+                return None
+            _tolerate(error)
+            return None
+
     def namespace(self, name: str) -> int | None:
         """Return the inode of its namespace /proc/PID/ns/``name``, as ``net`` or ``pid_for_children``."""
         link = self.link(f"ns/{name}")

@@ -80,6 +80,12 @@ SHARING: dict[str, tuple[str, str]] = {
 }
 """By kcmp's type: why shared, why not."""
 
+COMMON_FILES = (
+    "one open file: a read, write or seek by one moves the other's place in it; so dup(2) and birth leave it",
+    "no open file in common: what both have open was opened twice",
+)
+"""Why they have open files in common, why not."""
+
 CAPABILITIES: dict[str, tuple[str, str]] = {
     "permitted": ("the same capabilities may be made effective", "the most it may make effective differs"),
     "effective": (

@@ -1,18 +1,11 @@
-"""What one process has used so far, and how two processes differ in it."""
+"""What a process has used: one sample, how two processes differ, and the rates between two samples."""
 
 from __future__ import annotations
 
-import errno
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nsview.host.process import PinnedProcess, ProcessGoneError
-from nsview.host.snapshot import TICKS_PER_SECOND
 from nsview.host.units import bytes_text, count_text, microseconds_text
-
-_TICK_NS = 1_000_000_000 // TICKS_PER_SECOND
-_MOST_THREADS_ASKED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +13,12 @@ class Usage:
     """One process's resources at one instant; None is unknown.
 
     Times are nanoseconds, memory and I/O bytes. ``when_ns`` is CLOCK_MONOTONIC. ``cpu_ns`` is exact and
-    counts threads that have ended; ``user_ns`` and ``system_ns`` are the kernel's split in clock ticks.
-    Waiting for a CPU and context switches are sums over the living threads. ``read_bytes`` and
-    ``write_bytes`` went to storage, ``read_chars`` and ``write_chars`` through system calls
-    (proc_pid_io(5)).
+    counts threads that have ended; ``user_ns`` and ``system_ns`` are the kernel's split in clock ticks;
+    ``children_ns``, in ticks too, is what its children took that it has waited for, and theirs. Waiting for a
+    CPU and context switches count ended threads where taskstats may be asked, else they are sums over the
+    living ones. ``read_bytes`` and ``write_bytes`` went to storage, ``read_chars`` and ``write_chars`` through
+    system calls (proc_pid_io(5)). The last seven, what it waited for, are known where the kernel has counted
+    them (taskstats.py).
     """
 
     pid: int
@@ -47,6 +42,19 @@ class Usage:
     involuntary: int | None = None
     threads: int | None = None
     fds: int | None = None
+    children_ns: int | None = None
+    blkio_ns: int | None = None
+    swapin_ns: int | None = None
+    freepages_ns: int | None = None
+    thrashing_ns: int | None = None
+    compact_ns: int | None = None
+    wpcopy_ns: int | None = None
+    irq_ns: int | None = None
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """The pid and start time: pids are used again, the pair is not."""
+        return self.pid, self.start_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +91,17 @@ MEASURES: tuple[Measure, ...] = (
         "the part spent in the kernel, in clock ticks",
     ),
     Measure(
+        "children_ns",
+        "cpu of children",
+        microseconds_text,
+        "/proc/PID/stat cutime + cstime",
+        "taken by children it has waited for, and by theirs, in clock ticks",
+    ),
+    Measure(
         "wait_ns",
         "cpu wait",
         microseconds_text,
-        "/proc/PID/task/*/schedstat",
+        "taskstats cpu_delay_total, or /proc/PID/task/*/schedstat",
         "ready to run, but waiting for a CPU",
     ),
     Measure(
@@ -139,14 +154,14 @@ MEASURES: tuple[Measure, ...] = (
         "voluntary",
         "switches voluntary",
         count_text,
-        "/proc/PID/task/*/status",
+        "taskstats nvcsw, or /proc/PID/task/*/status",
         "it waited for something and gave the CPU away",
     ),
     Measure(
         "involuntary",
         "switches involuntary",
         count_text,
-        "/proc/PID/task/*/status",
+        "taskstats nivcsw, or /proc/PID/task/*/status",
         "its turn was over, another took the CPU",
     ),
     Measure(
@@ -160,10 +175,26 @@ MEASURES: tuple[Measure, ...] = (
 )
 """All that is compared, in the order shown."""
 
+
+def _delay(name: str, called: str, why: str) -> Measure:
+    return Measure(f"{name}_ns", called, microseconds_text, f"taskstats {name}_delay_total", why)
+
+
+DELAYS: tuple[Measure, ...] = (
+    _delay("blkio", "block I/O", "it waited for storage to answer"),
+    _delay("swapin", "swap in", "it waited for its own memory to come back from swap"),
+    _delay("freepages", "reclaim", "memory was short: it had to free some before it got some"),
+    _delay("thrashing", "thrashing", "it waited for file pages that had just been thrown out"),
+    _delay("compact", "compaction", "it had to move memory together before it got a large piece"),
+    _delay("wpcopy", "copy on write", "it wrote to a page that was common until then, as after fork"),
+    _delay("irq", "interrupts", "interrupts and softirqs took the CPU while it was its turn"),
+)
+"""What it waited for; the kernel counts it when told to (kernel.task_delayacct)."""
+
 CUMULATIVE = frozenset(
     (
-        "cpu_ns", "user_ns", "system_ns", "wait_ns", "read_bytes", "write_bytes", "read_chars", "write_chars",
-        "minflt", "majflt", "voluntary", "involuntary",
+        "cpu_ns", "user_ns", "system_ns", "children_ns", "wait_ns", "read_bytes", "write_bytes", "read_chars",
+        "write_chars", "minflt", "majflt", "voluntary", "involuntary", *(measure.field for measure in DELAYS),
     )
 )  # fmt: skip
 """Fields that only grow, so that two samples give a rate."""
@@ -183,109 +214,44 @@ class UsageDifference:
         return None if self.first is None or self.second is None else self.second - self.first
 
 
-def sample(pid: int, start_time: int | None = None) -> Usage | None:
-    """Read one process's usage; None when it is gone, or is not the process started at ``start_time``
-    (ticks).
-    """
-    try:
-        with PinnedProcess(pid, start_time) as process:
-            return sample_pinned(process)
-    except ProcessGoneError:
-        return None
-
-
-def sample_pinned(process: PinnedProcess) -> Usage | None:
-    """Read the usage of a pinned process; None when it is gone."""
-    when = time.monotonic_ns()
-    stat = process.stat_fields()
-    if stat is None:
-        return None
-    cpu_ns = _cpu_clock(process.pid)
-    facts: dict[str, int | None] = {
-        "user_ns": int(stat[11]) * _TICK_NS,
-        "system_ns": int(stat[12]) * _TICK_NS,
-        "minflt": int(stat[7]),
-        "majflt": int(stat[9]),
-        "threads": int(stat[17]),
-    }
-    facts |= _memory(process) | _io(process) | _of_threads(process)
-    names = process.names("fd")
-    facts["fds"] = None if names is None else len(names)
-    # The CPU clock is asked by number: it was this process's if the process is still there.
-    facts["cpu_ns"] = cpu_ns if process.is_there() else None
-    return Usage(process.pid, process.start_time, when, **facts)
-
-
-def differences(first: Usage, second: Usage) -> tuple[UsageDifference, ...]:
+def differences(first: Usage, second: Usage, measures: tuple[Measure, ...] = MEASURES) -> tuple[UsageDifference, ...]:
     """Compare two samples, one row per measure."""
     return tuple(
-        UsageDifference(measure, getattr(first, measure.field), getattr(second, measure.field)) for measure in MEASURES
+        UsageDifference(measure, getattr(first, measure.field), getattr(second, measure.field)) for measure in measures
     )
 
 
-def _cpu_clock(pid: int) -> int | None:
-    """Read a process's CPU clock: the whole thread group in nanoseconds, and no privilege is needed.
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How one measure changed from a sample to a later one.
 
-    The clock's number is the kernel's encoding that clock_getcpuclockid(3) returns
-    (linux/posix-timers_types.h).
+    ``change`` is the later amount minus the earlier, in the measure's unit; it is negative only for what can
+    shrink. ``per_second`` is that over the time between, for what only grows. None is unknown.
     """
-    try:
-        return time.clock_gettime_ns(~pid << 3 | 2)
-    except OSError as error:
-        if error.errno in (errno.EINVAL, errno.ESRCH, errno.EPERM):
-            return None
-        raise
+
+    measure: Measure
+    change: int | None
+    per_second: float | None
 
 
-def _memory(process: PinnedProcess) -> dict[str, int | None]:
-    sizes = _keyed(process.read("smaps_rollup"), scale=1024)
-    private = [sizes[key] for key in ("Private_Clean", "Private_Dirty", "Private_Hugetlb") if key in sizes]
-    return {
-        "rss": sizes.get("Rss"),
-        "pss": sizes.get("Pss"),
-        "uss": sum(private) if private else None,
-        "swap": sizes.get("Swap"),
-    }
+def rates(earlier: Usage, later: Usage, measures: tuple[Measure, ...] = MEASURES + DELAYS) -> tuple[Rate, ...]:
+    """Return what happened to one process between two samples, one row per measure; pure.
 
-
-def _io(process: PinnedProcess) -> dict[str, int | None]:
-    counts = _keyed(process.read("io"))
-    return {
-        "read_bytes": counts.get("read_bytes"),
-        "write_bytes": counts.get("write_bytes"),
-        "read_chars": counts.get("rchar"),
-        "write_chars": counts.get("wchar"),
-    }
-
-
-def _of_threads(process: PinnedProcess) -> dict[str, int | None]:
-    """Sum what the kernel keeps per thread only; a program of very many threads is left unknown, for it
-    would cost.
+    ``earlier`` may be the last sample or a mark set long ago. A counter that seems to have gone back was read
+    in another way, or its threads have ended since: unknown. Raises ValueError when the samples are of two
+    processes or not in order.
     """
-    threads = process.names("task")
-    if not threads or len(threads) > _MOST_THREADS_ASKED:
-        return {}
-    sums: dict[str, int | None] = {"wait_ns": None, "voluntary": None, "involuntary": None}
-    for thread in threads:
-        schedule = (process.read(f"task/{thread}/schedstat") or b"").split()
-        status = _keyed(process.read(f"task/{thread}/status"))
-        found = {
-            "wait_ns": int(schedule[1]) if len(schedule) == 3 else None,
-            "voluntary": status.get("voluntary_ctxt_switches"),
-            "involuntary": status.get("nonvoluntary_ctxt_switches"),
-        }
-        for name, value in found.items():
-            if value is not None:
-                sums[name] = (sums[name] or 0) + value
-    return sums
-
-
-def _keyed(text: bytes | None, scale: int = 1) -> dict[str, int]:
-    """Read lines of ``Key: number``; others are passed over."""
-    numbers = {}
-    for line in (text or b"").splitlines():
-        key, colon, rest = line.partition(b":")
-        words = rest.split()
-        if colon and words and words[0].isdigit():
-            numbers[key.decode("ascii", "replace")] = int(words[0]) * scale
-    return numbers
+    if earlier.identity != later.identity:
+        raise ValueError(f"samples of two processes: {earlier.identity} and {later.identity}")
+    elapsed = later.when_ns - earlier.when_ns
+    if elapsed <= 0:
+        raise ValueError("the later sample is not later")
+    found = []
+    for measure in measures:
+        before, after = getattr(earlier, measure.field), getattr(later, measure.field)
+        change = None if before is None or after is None else after - before
+        grows = measure.field in CUMULATIVE
+        if grows and change is not None and change < 0:
+            change = None
+        found.append(Rate(measure, change, change * 1e9 / elapsed if grows and change is not None else None))
+    return tuple(found)

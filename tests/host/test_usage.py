@@ -8,8 +8,9 @@ import time
 import pytest
 
 from nsview.host.process import PinnedProcess, ProcessGoneError
+from nsview.host.sampling import sample
 from nsview.host.snapshot import take
-from nsview.host.usage import CUMULATIVE, MEASURES, Usage, differences, sample
+from nsview.host.usage import CUMULATIVE, DELAYS, MEASURES, Usage, differences, rates
 
 
 def own_start() -> int:
@@ -98,5 +99,57 @@ def test_what_others_hide_is_unknown_and_the_rest_is_known(as_nobody, forked):
 
 def test_every_measure_is_a_field_of_usage():
     fields = set(Usage.__dataclass_fields__)
-    assert {measure.field for measure in MEASURES} == fields - {"pid", "start_time", "when_ns"}
+    assert {measure.field for measure in MEASURES + DELAYS} == fields - {"pid", "start_time", "when_ns"}
     assert fields > CUMULATIVE
+
+
+def test_rates_are_what_came_between_two_samples_per_second():
+    earlier = Usage(5, 77, 1_000_000_000, cpu_ns=100, rss=4096, read_bytes=10)
+    later = Usage(5, 77, 3_000_000_000, cpu_ns=1_000_000_100, rss=1024, read_bytes=30)
+    found = {rate.measure.field: (rate.change, rate.per_second) for rate in rates(earlier, later)}
+    assert found["cpu_ns"] == (1_000_000_000, 500_000_000.0)
+    assert found["read_bytes"] == (20, 10.0)
+    assert found["rss"] == (-3072, None), "what can shrink has a change, and no rate"
+    assert found["write_bytes"] == (None, None), "unknown, not zero"
+    assert len(found) == len(MEASURES + DELAYS)
+
+
+def test_a_counter_that_went_back_has_an_unknown_rate():
+    earlier, later = Usage(5, 77, 1, voluntary=100), Usage(5, 77, 2, voluntary=60)
+    found = next(rate for rate in rates(earlier, later) if rate.measure.field == "voluntary")
+    assert (found.change, found.per_second) == (None, None)
+
+
+@pytest.mark.parametrize("other", [Usage(5, 78, 9), Usage(6, 77, 9), Usage(5, 77, 1), Usage(5, 77, 0)])
+def test_rates_between_two_processes_or_backwards_are_refused(other):
+    with pytest.raises(ValueError, match="sample"):
+        rates(Usage(5, 77, 1), other)
+
+
+def test_rates_of_a_real_process_are_its_own(forked):
+    reading, writing = os.pipe()
+    told, telling = os.pipe()
+
+    def work_when_told() -> None:
+        if os.fork():
+            return
+        os.read(reading, 1)
+        end = time.process_time() + 0.1
+        while time.process_time() < end:
+            pass
+        os.write(telling, os.getpid().to_bytes(4, "little"))
+        os.read(reading, 1)
+        os._exit(0)
+
+    pid, _ = forked(work_when_told)
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        worker = int(file.read())
+    earlier = sample(worker)
+    os.write(writing, b"x")
+    assert int.from_bytes(os.read(told, 4), "little") == worker
+    found = {rate.measure.field: rate for rate in rates(earlier, sample(worker))}
+    os.write(writing, b"x")
+    for fd in (reading, writing, told, telling):
+        os.close(fd)
+    assert found["cpu_ns"].change >= 100_000_000
+    assert found["cpu_ns"].per_second <= 1e9
