@@ -65,6 +65,11 @@ class Lifetimes:
         for lives in self._lives.values():
             yield from lives
 
+    def since_the_last_loss(self) -> Iterator[Life]:
+        """Yield the lives after whose last event none was lost."""
+        for pid, lives in self._lives.items():
+            yield from lives[self._closed.get(pid, 0) :]
+
     def at_the_start(self, record: ProcessRecord, snapshot: Snapshot) -> Sighting:
         """Find the life that a snapshot from before these events has seen as ``record``."""
         lives = self._lives[record.pid]
@@ -74,7 +79,8 @@ class Lifetimes:
             is_read = life is lives[0] or _born(life) <= snapshot.ended_ns
             if is_read and _may_be(record, snapshot, life, next_one):
                 found.append(life)
-                sure &= life.certain
+                # Where events were lost, a successor in its pid may have been read in its place.
+                sure &= life.certain and (self._whole or life.died_ns is None or life.died_ns > snapshot.ended_ns)
         if has_ended(record) and lives[0].born_ns is not None:
             sure = False  # who had the pid before may have been reaped meanwhile
         return Sighting(tuple(found), sure and len(found) == 1)

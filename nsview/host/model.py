@@ -174,7 +174,7 @@ class Interval:
         began, end = self.earlier.when_ns, self.later.when_ns
         unseen = {
             (life.pid, life.born_ns)
-            for life in self._lifetimes.all()
+            for life in self._lifetimes.since_the_last_loss()
             if id(life) not in self._seen and (life.died_ns is None or life.died_ns > end)
         }
         return [
