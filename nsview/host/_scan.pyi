@@ -1,4 +1,4 @@
-"""Types of the native scanner; the layout of what ``scan`` returns is in layout.py."""
+"""Types of the native scanner; the layout of what ``scan`` and ``tasks`` return is in layout.py."""
 
 from collections.abc import Iterable
 
@@ -7,3 +7,5 @@ HEADER_SIZE: int
 RECORD_SIZE: int
 
 def scan(proc: str = "/proc", pids: Iterable[int] | None = None) -> bytes: ...
+def tasks(link: int, told: bytes) -> tuple[bytes, bytes]: ...
+def load(library: str, object: bytes) -> int: ...

@@ -1,4 +1,4 @@
-"""The packed layout of a snapshot: the mirror of the structs at the head of _scan.c, compared at import."""
+"""The packed layout of a snapshot: the mirror of the structs in _record.h, compared at import."""
 
 from __future__ import annotations
 

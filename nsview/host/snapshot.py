@@ -1,15 +1,19 @@
-"""A snapshot: the raw facts of every process at one instant, read natively with the GIL released."""
+"""A snapshot: the raw facts of every process at one instant, read natively with the GIL released.
+
+Two producers fill the same records: the BPF task iterator, where it may be had, and /proc (producer.py chooses).
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from nsview.host import _scan
+from nsview.host import _scan, producer
 from nsview.host.layout import (
     HEADER,
     LINK_SHIFT,
@@ -21,6 +25,7 @@ from nsview.host.layout import (
     VALID_SWITCHES,
     VALID_UID,
 )
+from nsview.host.producer import Producer
 from nsview.host.text import printable
 from spawner.namespaces import KINDS
 
@@ -102,10 +107,10 @@ class ScanError:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All processes seen in one pass over /proc.
+    """All processes seen in one pass.
 
     ``when_ns`` and ``ended_ns`` are CLOCK_MONOTONIC; ``records`` is keyed by pid in the kernel's order
-    (ascending). ``vanished`` counts processes that ended while they were read.
+    (ascending). ``vanished`` counts processes that ended while they were read; ``producer`` says who read.
     """
 
     when_ns: int
@@ -113,6 +118,7 @@ class Snapshot:
     records: Mapping[int, ProcessRecord]
     vanished: int
     errors: tuple[ScanError, ...]
+    producer: Producer = Producer.PROC
 
     @property
     def took_ns(self) -> int:
@@ -124,26 +130,58 @@ _POSITION = {kind.name: index for index, kind in enumerate(KINDS)}
 _NS = slice(20, 28)
 
 
-def take(pids: Iterable[int] | None = None, proc: str = "/proc") -> Snapshot:
+def take(pids: Iterable[int] | None = None, proc: str = "/proc", *, by: Producer | str | None = None) -> Snapshot:
     """Read every process (or only ``pids``; those that do not exist are left out) and return a Snapshot.
 
-    Raises OSError when ``proc`` cannot be read. A process that ends meanwhile, or that we may not look
-    into, is no error: it is left out, or its unknown facts are None.
+    ``by`` asks for one producer, as NSVIEW_SNAPSHOT in the environment does; else it is whichever can be had, and
+    /proc where ``pids`` or ``proc`` is given. A record that is equal to one of the last snapshot is that object.
+
+    Raises OSError when ``proc`` cannot be read, its kind RefusedError when BPF is asked for and cannot be had,
+    ValueError when there is no such producer. A process that ends meanwhile, or that we may not look into, is no
+    error: it is left out, or its unknown facts are None.
     """
-    return decode(_scan.scan(proc, pids))
+    global _last
+    if pids is not None or proc != "/proc":
+        return decode(_scan.scan(proc, pids))
+    who, packed = producer.read(producer.asked_for() if by is None else Producer(by))
+    records: dict[bytes, ProcessRecord] = {}
+    snapshot = decode(packed, by=who, known=_last, seen=records)
+    _last = records
+    return snapshot
 
 
-def decode(packed: bytes) -> Snapshot:
-    """Turn the packed bytes of any producer (layout.py) into a Snapshot; ValueError when they are none."""
+_last: Mapping[bytes, ProcessRecord] = {}
+"""The records of the last snapshot by their packed bytes. Replaced whole, so that threads need no lock."""
+
+
+def decode(
+    packed: bytes,
+    *,
+    by: Producer = Producer.PROC,
+    known: Mapping[bytes, ProcessRecord] | None = None,
+    seen: dict[bytes, ProcessRecord] | None = None,
+) -> Snapshot:
+    """Turn the packed bytes of any producer (layout.py) into a Snapshot; ValueError when they are none.
+
+    Where ``known`` has the record of some bytes, that is used again: most processes do nothing from one snapshot to
+    the next. ``seen`` collects the records of this one by their bytes.
+    """
     if len(packed) < HEADER.size or packed[:4] != MAGIC:
         raise ValueError("not a packed snapshot")
     _, _, size, count, vanished, started, ended, _, _, *errors = HEADER.unpack_from(packed)
     body = memoryview(packed)[HEADER.size :]
     if size != RECORD.size or len(body) != count * size:
         raise ValueError(f"a packed snapshot of {count} records of {size} bytes does not fit its layout")
-    records = {fields[1]: _record(fields) for fields in RECORD.iter_unpack(body)}
+    known = {} if known is None else known
+    seen = {} if seen is None else seen
+    for (raw,) in _RAW.iter_unpack(body):
+        seen[raw] = known.get(raw) or _record(RECORD.unpack(raw))
+    records = {record.pid: record for record in seen.values()}
     found = tuple(ScanError(number, times) for number, times in zip(errors[::2], errors[1::2], strict=True) if number)
-    return Snapshot(started, ended, records, vanished, found)
+    return Snapshot(started, ended, records, vanished, found, by)
+
+
+_RAW = struct.Struct(f"{RECORD.size}s")
 
 
 def _record(f: tuple) -> ProcessRecord:  # type: ignore[type-arg]

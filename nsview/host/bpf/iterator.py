@@ -1,0 +1,81 @@
+"""The loaded task iterator: one descriptor, read for each snapshot."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+
+from nsview.host import _scan
+from nsview.host.text import printable
+
+LIBRARY = "libbpf.so.1"
+OBJECT = "tasks.bpf.o"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no task iterator here, in words that go on after "BPF:", and what a person can do about it."""
+
+    reason: str
+    remedy: str | None = None
+
+    def __str__(self) -> str:
+        """Word it for a person."""
+        return self.reason + (f" ({self.remedy})" if self.remedy else "")
+
+
+class RefusedError(OSError):
+    """The task iterator was asked for and cannot be had; ``refusal`` says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        """Take the reason."""
+        super().__init__(errno.EOPNOTSUPP, f"no snapshot by BPF: {refusal}")
+        self.refusal = refusal
+
+
+class Iterator:
+    """A task iterator that the kernel has accepted. Close it, or leave it to the end of the process."""
+
+    def __init__(self, link: int) -> None:
+        """Take a descriptor of the BPF link."""
+        self._link = link
+        self._told = b""
+
+    @classmethod
+    def load(cls, library: str = LIBRARY) -> Iterator:
+        """Let the kernel check and take the program (some 40 ms); RefusedError when it does not."""
+        program = files(__package__).joinpath(OBJECT).read_bytes()
+        try:
+            return cls(_scan.load(library, program))
+        except ImportError as error:
+            words = printable(error.args[1])
+            raise RefusedError(Refusal(f"libbpf cannot be loaded: {words}", "apt install libbpf1")) from None
+        except OSError as error:
+            raise RefusedError(_refusal(error.args[0], error.args[1])) from None
+
+    def read(self) -> bytes:
+        """Return the packed records of all processes (layout.py); OSError when the kernel does not give them."""
+        packed, self._told = _scan.tasks(self._link, self._told)
+        return packed
+
+    def close(self) -> None:
+        """Give the program back to the kernel."""
+        os.close(self._link)
+
+
+_MISSING = re.compile(rb"failed to resolve CO-RE relocation <\w+> \[\d+\] ([\w ]+?)(?:___\w+)?((?:\.\w+|\[\d+\])+) ")
+
+
+def _refusal(number: int, words: bytes) -> Refusal:
+    """Word what libbpf and the kernel said when they did not take the program."""
+    if number == errno.EPERM:
+        return Refusal("the kernel does not let us load programs", "see lockdown, seccomp and security modules")
+    if missing := _MISSING.search(words):
+        field = printable(missing[1] + missing[2])
+        return Refusal(f"this kernel keeps its processes otherwise than we know: it has no {field}")
+    if number == errno.ESRCH:
+        return Refusal("this kernel has no iterator of tasks", "use a kernel from 5.17 on")
+    return Refusal(f"the kernel does not take the program: {os.strerror(number)}")
