@@ -1,0 +1,55 @@
+"""The host and domain name of a uts namespace."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import NamedTuple
+
+from nsview.host.content.entered import NotEnteredError, inside
+from nsview.host.process import ORDINARY, PinnedProcess
+from nsview.host.text import printable
+from spawner.namespaces import BY_NAME
+
+_UTS = BY_NAME["uts"]
+
+
+class UtsNames(NamedTuple):
+    """What uname(2) says in one uts namespace, safe to print."""
+
+    hostname: str
+    domainname: str
+
+
+def names_in(namespace: int) -> UtsNames:
+    """Return the names in the uts namespace of a descriptor; NotEnteredError when we may not enter it.
+
+    No file shows them: /proc/sys/kernel/hostname answers for the reader.
+    """
+    return inside((namespace,), _names_here)
+
+
+def names_of(process: PinnedProcess) -> UtsNames | None:
+    """Return the names as ``process`` sees them; None when we may not enter its uts namespace."""
+    fd = process.open(f"ns/{_UTS.proc}")
+    if fd is None:
+        return None
+    try:
+        return names_in(fd)
+    except NotEnteredError as error:
+        if error.errno in ORDINARY:
+            return None
+        raise OSError(error.errno, os.strerror(error.errno), "setns(uts)") from error
+    finally:
+        os.close(fd)
+
+
+def _names_here() -> UtsNames:
+    try:
+        with open("/proc/sys/kernel/domainname", "rb") as file:
+            domain = file.read().rstrip(b"\n")
+    except OSError as error:
+        if error.errno not in (*ORDINARY, errno.EROFS):
+            raise
+        domain = b""
+    return UtsNames(printable(os.uname().nodename), "" if domain == b"(none)" else printable(domain))
