@@ -29,6 +29,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("run", "launch a program with any clone flags, in the foreground", ENGINE_FAILED),
     Command("enter", "run a program in the namespaces of a process", ENGINE_FAILED),
     Command("ps", "processes and their namespaces"),
+    Command("tree", "the process tree and its namespace boundaries"),
     Command("ns", "namespaces and their members"),
     Command("diff", "how two processes differ: namespaces, sharing, usage"),
     Command("flags", "clone's flags and the rules between them"),
