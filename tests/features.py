@@ -17,6 +17,7 @@ from vm import machine
 
 from nsview.commands.doctor_finding import State
 from nsview.commands.doctor_probes import PROBES, look
+from nsview.host.content.mount_calls import NotListedError, mounts_by_call
 from spawner.cgroups.hierarchies import hierarchies
 from spawner.namespaces import KINDS
 
@@ -74,14 +75,27 @@ def _disk() -> str | None:
     return None if os.path.isdir("/sys/block") and os.listdir("/sys/block") else "a block device: modprobe loop"
 
 
+def _statmount() -> str | None:
+    fd = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    try:
+        mounts_by_call(fd)
+    except NotListedError as error:
+        return f"statmount(2) that tells other namespaces and sources, Linux 6.15 or so: {error}"
+    finally:
+        os.close(fd)
+    return None
+
+
 PROGRAMS: Mapping[str, str] = {
     "bash": "bash",
     "busybox": "busybox-static",
     "bwrap": "bubblewrap",
     "cc": "gcc",
+    "findmnt": "util-linux",
     "git": "git",
     "ionice": "util-linux",
     "ip": "iproute2",
+    "ipcs": "util-linux",
     "lsns": "util-linux",
     "newuidmap": "uidmap",
     "nft": "nftables",
@@ -90,6 +104,7 @@ PROGRAMS: Mapping[str, str] = {
     "ps": "procps",
     "qemu-system-x86_64": "qemu-system-x86",
     "runc": "runc",
+    "ss": "iproute2",
     "strace": "strace",
     "tar": "tar",
     "tmux": "tmux",
@@ -97,11 +112,14 @@ PROGRAMS: Mapping[str, str] = {
 }
 """Program, and the Debian package it comes in; .ci/run installs them all."""
 
-LIBRARIES: Mapping[str, tuple[str, str]] = {"libseccomp": ("libseccomp.so.2", "libseccomp2")}
+LIBRARIES: Mapping[str, tuple[str, str]] = {
+    "libbpf": ("libbpf.so.1", "libbpf1"),
+    "libseccomp": ("libseccomp.so.2", "libseccomp2"),
+}
 """Shared library by the name tests use: its file, and the Debian package; .ci/run installs them too."""
 
 ROWS: Mapping[str, str] = {
-    "btf": "BTF",
+    "bpf": "BPF iterator",
     "clone3": "clone3",
     "kcmp": "kcmp",
     "landlock": "landlock",
@@ -120,6 +138,7 @@ FEATURES: Mapping[str, Probe] = {
     "disk": _disk,
     **{f"{name}_controller": partial(_controller, name) for name in ("memory", "pids", "cpu", "io")},
     "cgroup2": _cgroup2,
+    "statmount": _statmount,
     **{name: partial(_program, name, package) for name, package in PROGRAMS.items()},
     **{name: partial(_library, *row) for name, row in LIBRARIES.items()},
     **{name: partial(_kernel, row) for name, row in ROWS.items()},
