@@ -51,7 +51,7 @@ PROBES: tuple[Probe, ...] = (
     Probe("libseccomp", causes.libseccomp),
     Probe("veth", causes.veth),
     Probe("masquerade", causes.masquerade),
-    Probe("BTF", watching.btf),
+    Probe("BPF iterator", watching.bpf_iterator),
     Probe("process events", watching.process_events),
     Probe("taskstats", watching.taskstats),
     Probe("pseudo-terminals", launching.pseudo_terminals),

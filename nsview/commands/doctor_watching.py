@@ -11,13 +11,11 @@ from nsview.commands import doctor_netlink as netlink
 from nsview.commands import doctor_reading as reading
 from nsview.commands import doctor_trials as trials
 from nsview.commands.doctor_finding import SUDO, Finding, State, more_privileges
+from nsview.host.bpf.iterator import RefusedError
+from nsview.host.producer import ENVIRONMENT, FEW, Chooser, Producer
 
 FEW_FILES = 4096
 """Below so many fds, ten thousand processes cannot be watched by files kept open."""
-
-
-def _privileged() -> bool:
-    return bool(int(reading.status("CapEff"), 16) >> 21 & 1)
 
 
 _OPEN = ("hidepid=0", "hidepid=off")
@@ -125,14 +123,22 @@ def seccomp() -> Finding:
     return Finding(State.OK, "filters may be set; none is set on nsview")
 
 
-def btf() -> Finding:
-    """Look for the kernel's types, which the BPF task iterator needs."""
-    path = "/sys/kernel/btf/vmlinux"
-    if not os.path.exists(path):
-        return Finding(State.NO, "the kernel has no BTF; /proc is read instead", None)
-    if not (os.access(path, os.R_OK) and _privileged()):
-        return Finding(State.LIMITED, "there, but BPF is not ours to use; /proc is read instead", more_privileges())
-    return Finding(State.OK, f"{path} can be read")
+def bpf_iterator() -> Finding:
+    """Load the BPF task iterator and read it: whether snapshots come from it, or from /proc and why."""
+    chooser = Chooser()
+    try:
+        refusal = chooser.refusal()
+        if refusal is None:
+            chooser.read(Producer.BPF)
+    except RefusedError as error:
+        refusal = error.refusal
+    finally:
+        chooser.close()
+    if refusal is not None:
+        return Finding(State.NO, f"{refusal.reason}; snapshots come from /proc", refusal.remedy)
+    if os.environ.get(ENVIRONMENT) == Producer.PROC:
+        return Finding(State.LIMITED, f"works, but {ENVIRONMENT} asks for /proc", f"unset {ENVIRONMENT}")
+    return Finding(State.OK, f"snapshots come from it; a single one of up to {FEW} processes from /proc")
 
 
 def _over_netlink(trial: Callable[[], None], works: str, instead: str) -> Finding:

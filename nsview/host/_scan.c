@@ -137,7 +137,7 @@ static PyObject *py_tasks(PyObject *module, PyObject *arguments)
 
 static PyObject *py_load(PyObject *module, PyObject *arguments)
 {
-	char why[16384]; /* the kernel's verifier says more than anybody reads; what matters is libbpf's, and comes first */
+	char why[4096];
 	const char *library, *object;
 	Py_ssize_t size;
 	int link;

@@ -34,7 +34,7 @@ def test_every_probe_answers_and_leaves_nothing(nothing_left: Census, capsys: py
 
 
 def test_what_does_not_work_in_full_comes_with_a_remedy(capsys: pytest.CaptureFixture[str]) -> None:
-    no_remedy_known = {"BTF", "landlock", "taskstats", "process events"}
+    no_remedy_known = {"BPF iterator", "landlock", "taskstats", "process events"}
     for name, row in findings(capsys).items():
         if row["state"] in ("limited", "no") and name not in no_remedy_known:
             assert row["remedy"], name

@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct bpf_object;
@@ -41,7 +42,7 @@ static const struct {
 	{"bpf_object__close", offsetof(struct libbpf, close)},
 };
 
-/* What the library has to say goes to the thread that asked it. */
+/* What the library has to say goes to the thread that asked it: the end of it, where the reason stands. */
 static _Thread_local struct {
 	char *text;
 	size_t room;
@@ -49,17 +50,26 @@ static _Thread_local struct {
 
 __attribute__((format(printf, 2, 0))) static int note_words(int level, const char *format, va_list arguments)
 {
+	char *said;
 	int length;
+	size_t kept, taken;
 
 	if (level > 0 || !words.room) /* LIBBPF_WARN is 0 */
 		return 0;
-	length = vsnprintf(words.text, words.room, format, arguments);
-	if (length > 0) {
-		size_t taken = (size_t)length < words.room ? (size_t)length : words.room - 1;
+	length = vasprintf(&said, format, arguments);
+	if (length < 0)
+		return 0;
+	taken = (size_t)length < words.room ? (size_t)length : words.room - 1;
+	kept = strlen(words.text);
+	if (kept > words.room - 1 - taken) {
+		size_t dropped = kept - (words.room - 1 - taken);
 
-		words.text += taken;
-		words.room -= taken;
+		kept -= dropped;
+		memmove(words.text, words.text + dropped, kept);
 	}
+	memcpy(words.text + kept, said + (size_t)length - taken, taken);
+	words.text[kept + taken] = '\0';
+	free(said);
 	return 0;
 }
 

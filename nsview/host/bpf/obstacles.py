@@ -55,7 +55,8 @@ def of_reader() -> Refusal | None:
     if user_namespace != INITIAL_USER_NAMESPACE:
         return Refusal("in a child user namespace ids have other numbers than the kernel's own")
     if not (effective >> CAP_SYS_ADMIN & 1 or (effective >> CAP_BPF & 1 and effective >> CAP_PERFMON & 1)):
-        return Refusal("needs CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", "run with sudo")
+        remedy = "have the container grant the capabilities" if os.geteuid() == 0 else "run with sudo"
+        return Refusal("needs CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", remedy)
     return None
 
 

@@ -26,7 +26,10 @@ enum { MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES }; /* include/linu
 
 static const struct upid *upid_at(const struct pid *pid, u32 level)
 {
-	return (const void *)pid + byte_offset(((struct pid *)0)->numbers) + level * kernel_sizeof(struct upid);
+	u64 offset = (u64)level * kernel_sizeof(struct upid);
+
+	offset &= 0x3ff; /* MAX_PID_NS_LEVEL is 32, and the verifier wants to see a bound */
+	return (const void *)pid + byte_offset(((struct pid *)0)->numbers) + offset;
 }
 
 /* pid_nr_ns(): the number seen from the reader's namespace; 0 when it is not seen from there. */
@@ -150,6 +153,14 @@ static u64 positive(s64 pages)
 	return pages > 0 ? pages : 0;
 }
 
+static __attribute__((always_inline)) u64 pages_of(const struct mm_struct___atomic *mm, u32 member)
+{
+	s64 pages = 0;
+
+	READ(pages, mm->rss_stat.count[member].counter); /* 6.1 takes no direct access to an array of typedefs */
+	return positive(pages);
+}
+
 /* get_mm_rss(), in pages; of kernel threads that borrow somebody's memory get_task_mm() says nothing. */
 static u64 resident(const struct task_struct *task)
 {
@@ -162,9 +173,7 @@ static u64 resident(const struct task_struct *task)
 	if (exists(percpu->rss_stat[0].count))
 		return positive(percpu->rss_stat[MM_FILEPAGES].count) + positive(percpu->rss_stat[MM_ANONPAGES].count) +
 		       positive(percpu->rss_stat[MM_SHMEMPAGES].count);
-	return positive(atomic->rss_stat.count[MM_FILEPAGES].counter) +
-	       positive(atomic->rss_stat.count[MM_ANONPAGES].counter) +
-	       positive(atomic->rss_stat.count[MM_SHMEMPAGES].counter);
+	return pages_of(atomic, MM_FILEPAGES) + pages_of(atomic, MM_ANONPAGES) + pages_of(atomic, MM_SHMEMPAGES);
 }
 
 /* new_encode_dev(tty_devnum()) */
