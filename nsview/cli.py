@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("ps", "processes and their namespaces"),
     Command("tree", "the process tree and its namespace boundaries"),
     Command("ns", "namespaces and their members"),
+    Command("show", "all that is known of one process"),
     Command("diff", "how two processes differ: namespaces, sharing, usage"),
     Command("flags", "clone's flags and the rules between them"),
     Command("doctor", "what this machine allows, and what to do where it does not"),

@@ -15,11 +15,15 @@ _NARROWEST = 4
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: numbers stand ``right``; those that ``gives`` marks are cut when lines are too long."""
+    """A column: numbers stand ``right``; those that ``gives`` marks are cut when lines are too long.
+
+    Where nothing is cut, no cell makes the column wider than ``spills``: a longer one pushes its line aside.
+    """
 
     title: str
     right: bool = False
     gives: bool = False
+    spills: int | None = None
 
 
 def show(value: object) -> str:
@@ -35,7 +39,9 @@ def lines(
     titles = [column.title for column in columns]
     every = [titles, *rows] if header else rows
     widths = [max((width(row[at]) for row in every), default=0) for at in range(len(columns))]
-    if room is not None:
+    if room is None:
+        widths = [min(wide, column.spills or wide) for column, wide in zip(columns, widths, strict=True)]
+    else:
         _narrow(columns, widths, room)
     for row in every:
         yield _line(columns, row, widths, room)
@@ -65,7 +71,7 @@ def _narrow(columns: Sequence[Column], widths: list[int], room: int) -> None:
 def _line(columns: Sequence[Column], row: Sequence[str], widths: list[int], room: int | None) -> str:
     cells = []
     for column, text, wide in zip(columns, row, widths, strict=True):
-        shown = cut(text, wide)
+        shown = text if room is None else cut(text, wide)
         space = " " * (wide - width(shown))
         cells.append(space + shown if column.right else shown + space)
     line = " ".join(cells).rstrip()

@@ -70,51 +70,35 @@ def compare_processes(
         found = rows(one, two, shared)
         asked = [section for section in sections.MORE if section.name in wanted]
         more = tuple(row for section in asked for row in _more(section, first, second))
-    delays = tuple(_usage("delays", one, two, usage.DELAYS)) if "delays" in wanted else ()
+    delays = tuple(usage_rows("delays", one, two, usage.DELAYS)) if "delays" in wanted else ()
     return (*(row for row in found if row.section in wanted), *delays, *more)
-
-
-def describe(process: PinnedProcess, wanted: Collection[str] = ALL) -> tuple[DiffRow, ...]:
-    """Tell of one process what would be compared: each row's ``parent`` and ``child`` are the same.
-
-    Raises ProcessGoneError when it is not there.
-    """
-    with TaskStats() as stats:
-        facts = read_facts(process, stats)
-    found = (*rows(facts, facts, {}), *_usage("delays", facts, facts, usage.DELAYS))
-    more = tuple(row for section in sections.MORE if section.name in wanted for row in _alone(section, process))
-    return (*(row for row in found if row.section in wanted), *more)
 
 
 def rows(one: Facts, two: Facts, shared: dict[str, bool | None]) -> tuple[DiffRow, ...]:
     """Compare the facts of two processes; ``shared`` is kcmp's answer. Pure."""
     return (
-        *_table("identity", IDENTITY, one, two),
+        *table("identity", IDENTITY, one, two),
         *_namespaces(one, two),
         *_sharing(shared),
-        *_table("ids", IDS, one, two),
+        *table("ids", IDS, one, two),
         *_capabilities(one, two),
-        *_table("ids", LIMITS_OF_PRIVILEGE, one, two),
-        *_table("files", FILES, one, two),
-        *_table("system", SYSTEM, one, two),
-        *_usage("usage", one, two, usage.MEASURES),
+        *table("ids", LIMITS_OF_PRIVILEGE, one, two),
+        *table("files", FILES, one, two),
+        *table("system", SYSTEM, one, two),
+        *usage_rows("usage", one, two, usage.MEASURES),
     )
 
 
 def _more(section: Section[T], first: PinnedProcess, second: PinnedProcess) -> Iterator[DiffRow]:
     """Read a section of both and compare it."""
     one, two = section.read(first), section.read(second)
-    yield from _table(section.name, section.attributes(one, two), one, two)
+    yield from table(section.name, section.attributes(one, two), one, two)
     if section.name == "descriptors":
         yield _common_files(first, second, one, two)  # type: ignore[arg-type]
 
 
-def _alone(section: Section[T], process: PinnedProcess) -> Iterator[DiffRow]:
-    facts = section.read(process)
-    return _table(section.name, section.attributes(facts, facts), facts, facts)
-
-
-def _table(section: str, attributes: Iterable[Attribute[T]], one: T | None, two: T | None) -> Iterator[DiffRow]:
+def table(section: str, attributes: Iterable[Attribute[T]], one: T | None, two: T | None) -> Iterator[DiffRow]:
+    """Yield a row for each attribute; None for facts that could not be read."""
     for attribute in attributes:
         value = attribute.value or attribute.text
         first, second = (None if facts is None else attribute.text(facts) for facts in (one, two))
@@ -182,7 +166,8 @@ def _mask(mask: int | None) -> str | None:
     return None if mask is None else f"{mask:016x} ({mask.bit_count()})"
 
 
-def _usage(section: str, one: Facts, two: Facts, measures: tuple[usage.Measure, ...]) -> Iterator[DiffRow]:
+def usage_rows(section: str, one: Facts, two: Facts, measures: tuple[usage.Measure, ...]) -> Iterator[DiffRow]:
+    """Yield a row for each measure; none when the usage of either could not be read."""
     if one.usage is None or two.usage is None:
         return
     for difference in usage.differences(one.usage, two.usage, measures):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nsview.host.units import bytes_text, count_text, microseconds_text
+from nsview.host.units import bytes_text, count_text, microseconds_text, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,3 +255,20 @@ def rates(earlier: Usage, later: Usage, measures: tuple[Measure, ...] = MEASURES
             change = None
         found.append(Rate(measure, change, change * 1e9 / elapsed if grows and change is not None else None))
     return tuple(found)
+
+
+def change_text(rate: Rate) -> str | None:
+    """Word the change; with its sign where the measure can shrink. Pure."""
+    if rate.change is None:
+        return None
+    text = rate.measure.text(rate.change)
+    return text if rate.measure.field in CUMULATIVE or not rate.change else signed(text)
+
+
+def rate_text(rate: Rate) -> str | None:
+    """Word a rate: time as a share of one CPU, what only grows per second, the change of the rest. Pure."""
+    if rate.per_second is None:
+        return change_text(rate)
+    if rate.measure.field.endswith("_ns"):
+        return f"{rate.per_second / 1e7:.1f} %"
+    return f"{rate.measure.text(round(rate.per_second))}/s"

@@ -24,7 +24,7 @@ HEAVY = {
     "hypothesis",
     "textual_tty",
 }
-OPERANDS = {"diff": ["1", "1"], "run": ["true"]}
+OPERANDS = {"diff": ["1", "1"], "run": ["true"], "show": ["1"]}
 NAMES = [command.name for command in cli.COMMANDS]
 
 
