@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nsview.host.content.uts import UtsNames, names_of
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.sampling import sample_pinned
 from nsview.host.taskstats import TaskStats
 from nsview.host.text import printable
 from nsview.host.usage import Usage
-from nsview.host.uts import UtsNames, names_of
 from spawner.namespaces import KINDS
 
 LINKS = (*(kind.proc for kind in KINDS), "pid_for_children", "time_for_children")

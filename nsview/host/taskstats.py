@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 
 from nsview.host.events.generic_netlink import BODY, ask, attribute, attributes, family, open_socket
@@ -128,8 +129,21 @@ class TaskStats:
 
 def _delays_since_boot() -> bool:
     """Tell whether delay accounting was switched on by the kernel's command line (delayacct) and still is."""
-    try:
-        with open("/proc/cmdline", "rb") as line, open("/proc/sys/kernel/task_delayacct", "rb") as switch:
-            return b"delayacct" in line.read().split() and switch.read().strip() == b"1"
-    except (FileNotFoundError, PermissionError):
+    if b"delayacct" not in _command_line():
         return False
+    try:
+        with open("/proc/sys/kernel/task_delayacct", "rb") as switch:
+            return switch.read().strip() == b"1"
+    except FileNotFoundError:  # a kernel without that switch: what the command line says holds
+        return True
+    except PermissionError:
+        return False
+
+
+@cache
+def _command_line() -> tuple[bytes, ...]:
+    try:
+        with open("/proc/cmdline", "rb") as file:
+            return tuple(file.read().split())
+    except (FileNotFoundError, PermissionError):
+        return ()

@@ -6,7 +6,7 @@ import errno
 import os
 from typing import NamedTuple
 
-from nsview.host.content.entered import NotEnteredError, inside
+from nsview.host.content.entered import NotEnteredError, inside, is_ours
 from nsview.host.process import ORDINARY, PinnedProcess
 from nsview.host.text import printable
 from spawner.namespaces import BY_NAME
@@ -35,7 +35,8 @@ def names_of(process: PinnedProcess) -> UtsNames | None:
     if fd is None:
         return None
     try:
-        return names_in(fd)
+        # Most processes are where we are: no thread needs to go there.
+        return _names_here() if is_ours(_UTS, fd) else names_in(fd)
     except NotEnteredError as error:
         if error.errno in ORDINARY:
             return None
