@@ -17,15 +17,10 @@ from dwellers import acting, documents, opened, told
 from nsview.host.content.network import NetworkContent, names_in_run, read_network, read_through
 from nsview.host.content.socket_owners import Owners, find_owners
 from nsview.host.process import PinnedProcess
+from nsview.host.producer import Producer
 from nsview.host.snapshot import take
 
 pytestmark = pytest.mark.needs("root", "unshare", "nsenter", "ip")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _ready() -> None:
-    """What takes snapshots may stay open from the first one on, which is nothing left by a test."""
-    take()
 
 
 CONNECTED = """
@@ -183,7 +178,7 @@ def talking(nothing_left, unshared):
         path = os.path.join(directory, "socket")
         with acting(pid, SOCKETS.replace("PATH", path)) as process, opened(pid, "net") as fds:
             content = read_network(*fds)
-            owners = find_owners({one.inode for one in content.sockets}, take().records.values())
+            owners = find_owners({one.inode for one in content.sockets}, take(by=Producer.PROC).records.values())
             yield content, owners, pid, process.pid, path
 
 
@@ -256,7 +251,7 @@ def test_sockets_of_a_process_elsewhere_belong_to_the_namespace_they_were_made_i
     moving += "assert ctypes.CDLL(None).unshare(0x40000000) == 0"
     with acting(pid, moving) as process, opened(pid, "net") as fds:
         content = read_network(*fds)
-        owners = find_owners({one.inode for one in content.sockets}, take().records.values())
+        owners = find_owners({one.inode for one in content.sockets}, take(by=Producer.PROC).records.values())
         assert [owner.pid for owner in content.owners(80, owners)] == [process.pid]
 
 
@@ -324,11 +319,10 @@ def test_without_privilege_another_namespace_is_read_through_a_process(talking, 
 
 
 def test_names_that_ip_netns_gave(nothing_left, unshared):
-    pid = unshared("--mount", "--net", script="mount -t tmpfs none /run && ip netns add blue && ip netns add red")
+    pid = unshared("--mount", "--net", script="mount -t tmpfs none /run && mkdir /run/netns && touch /run/netns/none && ip netns add blue && ip netns add red")
     names = names_in_run(f"/proc/{pid}/root/run/netns")
     for name in ("blue", "red"):
-        status = os.stat(f"/proc/{pid}/root/run/netns/{name}")
-        assert names[status.st_dev, status.st_ino] == (name,)
+        assert names[os.stat(f"/proc/{pid}/root/run/netns/{name}").st_ino] == (name,)
     assert len(names) == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,8 +102,10 @@ class Address:
 class Neighbourhood:
     """Finds the other links that those of one namespace refer to; use within it, with an open pyroute2 socket."""
 
-    def __init__(self, rtnetlink: Any, namespace: int, known: Mapping[int, int]) -> None:
-        """Keep the socket, the namespace's inode, and descriptors of all known network namespaces by inode."""
+    def __init__(self, rtnetlink: Any, namespace: int, known: Iterable[int]) -> None:
+        """Keep the socket, the namespace's inode, and descriptors of all known network namespaces, which are gone
+        through when one of them is looked for first.
+        """
         self._rtnetlink = rtnetlink
         self._namespace = namespace
         self._known = known
@@ -132,10 +135,10 @@ class Neighbourhood:
         """The inodes of known namespaces by the numbers they have here (RTM_GETNSID, network_namespaces(7))."""
         if self._by_nsid is None:
             self._by_nsid = {}
-            for inode, fd in self._known.items():
+            for fd in self._known:
                 nsid = self._rtnetlink.get_netnsid(fd=fd)["nsid"]
                 if nsid not in (None, _NOT_ASSIGNED):
-                    self._by_nsid[nsid] = inode
+                    self._by_nsid[nsid] = os.fstat(fd).st_ino
         return self._by_nsid
 
 

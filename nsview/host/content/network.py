@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from nsview.host.content import network_files, unix_sockets
-from nsview.host.content.entered import NotEnteredError, inside
+from nsview.host.content.entered import inside
 from nsview.host.content.links import Address, Link, Neighbourhood, addresses, links
 from nsview.host.content.routes import Route, routes
 from nsview.host.content.socket_owners import Owner, Owners
 from nsview.host.content.sockets import Socket, parse_unix, read_network_sockets
 from nsview.host.process import ORDINARY, PinnedProcess
 from nsview.host.text import printable
-
-T = TypeVar("T")
 
 NETNS = "/run/netns"
 """Where ip-netns(8) keeps namespaces by name."""
@@ -64,18 +62,18 @@ class NetworkContent:
 
 
 def read_network(namespace: int, known: Iterable[int] = ()) -> NetworkContent:
-    """Read all of the network namespace of a descriptor. ``known``: descriptors of all other known ones, among
-    which the other ends of links are found. NotEnteredError when we may not enter.
+    """Read all of the network namespace of a descriptor. ``known``: descriptors of all known ones, among which the
+    other ends of links are found; it is gone through only when a link leads to another namespace.
+    NotEnteredError when we may not enter.
     """
-    by_inode = {os.fstat(fd).st_ino: fd for fd in (namespace, *known)}
-    return inside((namespace,), lambda: _read_here(os.fstat(namespace).st_ino, by_inode))
+    return inside((namespace,), lambda: _read_here(os.fstat(namespace).st_ino, known))
 
 
-def read_through(process: PinnedProcess, error: NotEnteredError | None = None) -> NetworkContent:
-    """Read what the files of a process tell of the network namespace it is in, without entering."""
+def read_through(process: PinnedProcess | None, unknown_because: str | None = None) -> NetworkContent:
+    """Read what the files of a process tell of the network namespace it is in, without entering; nothing without."""
 
     def read(name: str) -> bytes | None:
-        return process.read(f"net/{name}")
+        return None if process is None else process.read(f"net/{name}")
 
     unix = read("unix")
     return NetworkContent(
@@ -83,13 +81,14 @@ def read_through(process: PinnedProcess, error: NotEnteredError | None = None) -
         network_files.addresses(read("fib_trie"), read("if_inet6")),
         network_files.routes(read("route")),
         None if (others := read_network_sockets(read)) is None or unix is None else (*others, *parse_unix(unix)),
-        None if error is None else error.reason,
+        unknown_because,
     )
 
 
-def names_in_run(directory: str = NETNS) -> dict[tuple[int, int], tuple[str, ...]]:
-    """Return the names that ip-netns(8) gave to namespaces, by device and inode; safe to print."""
-    found: dict[tuple[int, int], tuple[str, ...]] = {}
+def names_in_run(directory: str = NETNS) -> dict[int, tuple[str, ...]]:
+    """Return the names that ip-netns(8) gave to namespaces, by inode; safe to print."""
+    nsfs = os.stat("/proc/self/ns/net").st_dev
+    found: dict[int, tuple[str, ...]] = {}
     try:
         names = sorted(os.listdir(directory))
     except OSError as error:
@@ -103,12 +102,12 @@ def names_in_run(directory: str = NETNS) -> dict[tuple[int, int], tuple[str, ...
             if error.errno in ORDINARY:
                 continue
             raise
-        key = status.st_dev, status.st_ino
-        found[key] = (*found.get(key, ()), printable(name))
+        if status.st_dev == nsfs:
+            found[status.st_ino] = (*found.get(status.st_ino, ()), printable(name))
     return found
 
 
-def _read_here(namespace: int, known: Mapping[int, int]) -> NetworkContent:
+def _read_here(namespace: int, known: Iterable[int]) -> NetworkContent:
     from pyroute2 import IPRoute  # slow to import, and few commands need it
     from pyroute2.netlink.exceptions import NetlinkError
 

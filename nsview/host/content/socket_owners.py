@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from nsview.host.process import PinnedProcess, ProcessGoneError
+from nsview.host.process import ORDINARY, PinnedProcess, ProcessGoneError
 from nsview.host.snapshot import ProcessRecord
 
 _PREFIX = "socket:["
@@ -49,14 +51,26 @@ def find_owners(inodes: Collection[int], records: Iterable[ProcessRecord]) -> Ow
 
 
 def _look(process: PinnedProcess, comm: str, inodes: Collection[int], found: dict[int, list[Owner]]) -> bool:
-    """Note the sockets of one process; False when its files cannot be looked at."""
-    names = process.names("fd")
-    if names is None:
+    """Note the sockets of one process; False when its files cannot be looked at: their list, or where they lead to."""
+    directory = process.open("fd")
+    if directory is None:
         return not process.is_there()
-    for name in names:
-        target = process.link(f"fd/{name}")
-        if target is not None and target.startswith(_PREFIX):
-            inode = int(target[len(_PREFIX) : -1])
-            if inode in inodes:
+    try:
+        for name in os.listdir(directory):
+            target = _target(name, directory)
+            if target.startswith(_PREFIX) and (inode := int(target[len(_PREFIX) : -1])) in inodes:
                 found.setdefault(inode, []).append(Owner(process.pid, int(name), comm))
+    except OSError as error:
+        if error.errno not in ORDINARY:
+            raise
+        return error.errno == errno.ESRCH  # it has ended
+    finally:
+        os.close(directory)
     return True
+
+
+def _target(name: str, directory: int) -> str:
+    try:
+        return os.readlink(name, dir_fd=directory)
+    except FileNotFoundError:  # closed meanwhile
+        return ""
