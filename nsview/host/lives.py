@@ -48,6 +48,7 @@ class Life:
     dumped_core: bool = False
     not_before_ns: int = 0
     cpu_ns: int | None = None
+    cpu_most_ns: int | None = None
     utime_us: int | None = None
     stime_us: int | None = None
 
@@ -137,7 +138,8 @@ class Lives:
             life.called(event.comm)
         life.exit_code = event.exit_code
         life.ppid = life.ppid if event.parent is None else event.parent
-        life.cpu_ns, life.utime_us, life.stime_us = event.cpu_ns, event.utime_us, event.stime_us
+        life.cpu_ns, life.cpu_most_ns = event.cpu_ns, event.cpu_most_ns
+        life.utime_us, life.stime_us = event.utime_us, event.stime_us
         return [self._end(life, event.when_ns, event.when_ns)]
 
     def _is_of_the_dead(self, event: Event) -> bool:

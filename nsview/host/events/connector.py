@@ -117,10 +117,16 @@ class Connector:
         With ``gather`` wait that many seconds more after the first, so as to wake up rarely; the buffer holds
         some twenty thousand. [] when the time is over or after stop().
         """
-        if not self._waits_until(self._events, timeout):
-            return []
-        if gather > 0:
-            self._waits_until(None, gather)
+        end = None if timeout is None else time.monotonic() + timeout
+        while self._waits_until(self._events, None if end is None else max(0.0, end - time.monotonic())):
+            if gather > 0:
+                self._waits_until(None, gather)
+            if events := self._waiting():
+                return events
+        return []
+
+    def _waiting(self) -> list[Event]:
+        """Take all that is there; it may be but answers to other listeners."""
         events: list[Event] = []
         while True:
             datagrams, got, overrun = receive(self._events.fileno(), self._room, _ROOM)

@@ -25,9 +25,11 @@ class Event:
     ``exit_code``: status as of wait(2). ``exit_signal``: what the parent gets; -1 for a thread.
     ``comm``: the new name, raw bytes decoded as by os.fsdecode(); pass it through printable() before showing it.
     ``count``: how many were lost; None where nobody could count. ``source`` of a loss: ``events`` or ``accounts``.
-    ``cpu_ns``: run time on CPUs as the scheduler has it; ``utime_us`` and ``stime_us``: its parts as far as ticks
-    can tell. They are the task's own, or with ``last`` the whole process's; the kernel takes them early in exit,
-    before memory is given back.
+    ``cpu_ns``: time on CPUs, as the scheduler has it when the exit begins: at least this much, for what has run since
+    the last tick or switch is not in it, nor what gives back memory after that; None in a life too short for a tick.
+    ``cpu_most_ns``: at most this much up to then, the time that was not spent in waiting for a CPU; so in a life that
+    never slept it is close. ``utime_us`` and ``stime_us``: parts as far as ticks can tell. All are the task's own,
+    or with ``last`` the whole process's.
     """
 
     when_ns: int
@@ -46,6 +48,7 @@ class Event:
     egid: int | None = None
     tracer: int | None = None
     cpu_ns: int | None = None
+    cpu_most_ns: int | None = None
     utime_us: int | None = None
     stime_us: int | None = None
     count: int | None = None

@@ -30,7 +30,8 @@ class Account:
     comm: str
     exit_code: int
     last: bool | None
-    cpu_ns: int
+    cpu_ns: int | None
+    cpu_most_ns: int | None
     utime_us: int | None
     stime_us: int | None
 
@@ -70,6 +71,7 @@ class Accounts:
             comm=account.comm,
             last=account.last,
             cpu_ns=account.cpu_ns,
+            cpu_most_ns=account.cpu_most_ns,
             utime_us=account.utime_us,
             stime_us=account.stime_us,
         )
@@ -110,7 +112,10 @@ def account(datagram: bytes) -> Account | None:
     task = _read(of_task[_STATS])
     if task is None:
         return None
-    code, flag, cpu, comm, user, system = task
+    code, flag, runs, waited, noted, comm, elapsed, user, system = task
+    # The scheduler notes what ran at ticks and switches, of a short life perhaps nothing. What a parent waits for
+    # between noting its child's start and waking it is in the time elapsed: it is a bound, not a measure.
+    most = elapsed * 1000 - waited if runs else None
     tid = int.from_bytes(of_task[_PID][:4], sys.byteorder)
     last: bool | None = None
     if version_of(of_task[_STATS]) >= FIELDS["ac_tgid"].since:
@@ -120,10 +125,20 @@ def account(datagram: bytes) -> Account | None:
         group = _read(dict(attributes(told[_OF_GROUP]))[_STATS])
         if group is None:
             return None
-        cpu, last = group[2], True
-        user, system = (group[4], group[5]) if group[4] or group[5] else (None, None)
-    return Account(tid, name(comm), code, last, cpu, user, system)
+        noted, most, last = group[4], None, True
+        user, system = (group[7], group[8]) if group[7] or group[8] else (None, None)
+    return Account(tid, name(comm), code, last, noted or None, most, user, system)
 
 
-_read = reader("ac_exitcode", "ac_flag", "cpu_run_virtual_total", "ac_comm", "ac_utime", "ac_stime")
+_read = reader(
+    "ac_exitcode",
+    "ac_flag",
+    "cpu_count",
+    "cpu_delay_total",
+    "cpu_run_virtual_total",
+    "ac_comm",
+    "ac_etime",
+    "ac_utime",
+    "ac_stime",
+)
 _SO_RCVBUFFORCE = 33  # include/uapi/asm-generic/socket.h

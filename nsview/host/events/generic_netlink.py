@@ -14,7 +14,7 @@ import struct
 import sys
 from collections.abc import Iterator
 
-PATIENCE = 2.0
+PATIENCE = 0.5
 """Seconds in which the kernel must answer; where it does, it does so within the sending."""
 
 _HEADER = struct.Struct("=IHHII")
