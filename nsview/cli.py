@@ -33,6 +33,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("ns", "namespaces and their members"),
     Command("show", "all that is known of one process"),
     Command("diff", "how two processes differ: namespaces, sharing, usage"),
+    Command("events", "processes as they are born, execute, change and end"),
+    Command("snapshot", "record processes, events and namespaces over time, or print them as JSON"),
     Command("flags", "clone's flags and the rules between them"),
     Command("doctor", "what this machine allows, and what to do where it does not"),
 )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import pwd
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nsview.commands.column_choice import ChoiceError, columns_of, filter_of, sort_keys
+from nsview.commands.source_options import add_source_options, source_of
 from nsview.host import cells
 from nsview.host.columns import Column
 from nsview.host.columns.process_row import ProcessRow, Scene, refer
 from nsview.host.columns.processes import NEEDS_TWO_LOOKS, PROCESS_COLUMNS
 from nsview.host.filter import Filter
-from nsview.host.snapshot import take
 from nsview.host.users import user_name
 from spawner.namespaces import KINDS
 
@@ -54,6 +53,8 @@ def add_process_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-p", "--pids", type=_pids, metavar="PID,…", help="only these processes")
     parser.add_argument("--namespace", type=int, metavar="INODE", help="only members of this namespace")
     parser.add_argument("--user", type=_user, metavar="NAME|UID", help="only this user's")
+    add_source_options(parser)
+    parser.set_defaults(command=parser.prog.split()[-1])
     parser.add_argument("--args", action="store_true", help="show command lines in place of names")
     parser.add_argument(
         "--interval",
@@ -74,11 +75,8 @@ def asked_of(args: argparse.Namespace, usual: Sequence[str]) -> Asked:
 
 def look(args: argparse.Namespace, asked: Asked) -> Scene:
     """Take the snapshot, or two where rates are asked for; ChoiceError when who is referred to is not there."""
-    before = None
-    if asked.needs_two_looks:
-        before = take()
-        time.sleep(INTERVAL if args.interval is None else args.interval)
-    scene = Scene(take(), before, args.reference)
+    interval = INTERVAL if args.interval is None else args.interval
+    scene = source_of(args, args.command).scene(args.reference, interval if asked.needs_two_looks else None)
     for who in (args.reference, *sorted(asked.filter.references)):
         if who.isdecimal() and int(who) not in scene.records:
             raise ChoiceError(f"no process {who} to compare with")

@@ -70,6 +70,19 @@ class Scene:
         """The machine's memory in bytes."""
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
+    @property
+    def own_pid(self) -> int:
+        """The pid of who looks."""
+        return os.getpid()
+
+    def answer(self, record: ProcessRecord, question: Callable[[PinnedProcess], T]) -> T | None:
+        """Return what ``question`` makes of a process of the snapshot; None when it is gone."""
+        try:
+            with PinnedProcess(record.pid, record.start_time) as process:
+                return question(process)
+        except ProcessGoneError:
+            return None
+
     @cached_property
     def initial(self) -> ProcessRecord | None:
         """A process in the initial namespaces."""
@@ -102,16 +115,9 @@ class ProcessRow:
         if self._kept is None:
             self._kept = {}
         if question not in self._kept:
-            self._kept[question] = self._answer(question)
+            self._kept[question] = self.scene.answer(self.record, question)
         answer: T | None = self._kept[question]
         return answer
-
-    def _answer(self, question: Callable[[PinnedProcess], T]) -> T | None:
-        try:
-            with PinnedProcess(self.record.pid, self.record.start_time) as process:
-                return question(process)
-        except ProcessGoneError:
-            return None
 
     @property
     def command(self) -> str | None:
@@ -121,8 +127,8 @@ class ProcessRow:
         commands, identity = self.scene.commands, self.record.identity
         if identity in commands:
             return commands[identity]
-        words = self._answer(_arguments)
-        text = None if words is None else _line(words) if words else f"[{self.record.comm}]"
+        words = self.scene.answer(self.record, _arguments)
+        text = None if words is None else command_line(words, self.record)
         commands[identity] = text
         return text
 
@@ -131,8 +137,9 @@ def _arguments(process: PinnedProcess) -> bytes | None:
     return process.read("cmdline")
 
 
-def _line(words: bytes) -> str:
-    return printable(words.rstrip(b"\0").replace(b"\0", b" "))
+def command_line(words: bytes, record: ProcessRecord) -> str:
+    """Word proc_pid_cmdline(5); the name in brackets where it is empty."""
+    return printable(words.rstrip(b"\0").replace(b"\0", b" ")) if words else f"[{record.comm}]"
 
 
 def referred(who: str) -> Callable[[ProcessRow], ProcessRecord | None]:
@@ -141,7 +148,9 @@ def referred(who: str) -> Callable[[ProcessRow], ProcessRecord | None]:
         return lambda row: parent_reference(row.record, row.scene.records)
     if who == "init":
         return lambda row: row.scene.initial
-    pid = os.getpid() if who == "self" else int(who)
+    if who == "self":
+        return lambda row: row.scene.records.get(row.scene.own_pid)
+    pid = int(who)
     return lambda row: row.scene.records.get(pid)
 
 
