@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pty
 import subprocess
 import sys
-import termios
 
 import pytest
 from listed import json_of, nsview, text_of
+from windows import shown_in_window
+
+from nsview.host.columns.processes import PROCESS_COLUMNS
 
 pytestmark = pytest.mark.needs("unshare", "user_namespace")
-
-
-@pytest.fixture
-def contained():
-    """A shell in uts and user namespaces of its own."""
-    with subprocess.Popen(
-        ["unshare", "--user", "--map-root-user", "--uts", "sh", "-c", "echo ready; read forever"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        yield process.pid
-        assert process.stdin
-        process.stdin.close()
 
 
 def row_of(pid: int, lines: list[str]) -> list[str]:
@@ -97,6 +81,16 @@ def test_json_has_inodes_and_differences_per_kind(contained):
         (("--namespace", "12"), "no process is in a namespace 12"),
         (("--user", "no-such-user"), "there is no user"),
         (("--flat", "--tree"), "not allowed with"),
+        (("--pids", "1,x"), "'1,x' is no list of pids"),
+        (("--interval", "0"), "'0' is no time in seconds"),
+        (("-o", "pid,rs"), "there is no column 'rs'; did you mean"),
+        (("-o", "-pss"), "column pss is not shown"),
+        (("-o", "-pid,-user,-state,-rss,-threads,-ns,-comm"), "no column is left"),
+        (("--sort", "-tiem"), "did you mean time?"),
+        (("wieght>10M",), "there is no column 'wieght' (at character 1); "),
+        (("rss>10X",), "an amount, as 4096, 10M or 1.5G (at character 5)"),
+        (("ns.net=4194305.net",), "no process 4194305"),
+        (("comm=\x1b[31m", "("), "a term is missing here (at character 13)"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_status_2(words, says):
@@ -107,29 +101,86 @@ def test_bad_input_is_one_clear_line_and_status_2(words, says):
     assert done.stdout == ""
 
 
+def test_a_filter_is_shown_with_a_caret_below_the_place():
+    done = nsview("ps", "user=root", "wieght>10M")
+    assert done.stderr.splitlines()[1:] == ["  user=root wieght>10M", "            ^"]
+
+
+def test_filter_takes_any_column(contained):
+    def found(*words: str) -> set[int]:
+        return {one["pid"] for one in json_of("ps", *words)["processes"]}
+
+    assert found(f"pid={contained}") == {contained}
+    assert found("ns.uts!=parent", f"ppid={os.getpid()}") == {contained}
+    assert contained in found("ns!=parent", "ns:U", "!ns:m", "(comm=sh or comm=dash)", "age<1h", "threads=1")
+    assert contained in found("/^sh .*forever$/")
+    assert contained in found("ns.net=self", f"ns.uts!={os.getpid()}.uts")
+    assert contained not in found("ns.uts=self")
+    assert contained in found("exe~/sh$|dash|busybox", "fds>0", "caps:SYS_ADMIN")
+    assert found("comm=?") == set()
+
+
+def test_columns_can_be_named_added_and_taken_away(contained):
+    assert text_of("ps", "-o", "pid,age,comm")[0].split() == ["PID", "AGE", "COMMAND"]
+    assert text_of("ps", "-o", "+pss,-rss", "-o", "-user")[0].split() == [
+        "PID",
+        "S",
+        "THR",
+        "mnpUuiCT",
+        "COMMAND",
+        "PSS",
+    ]
+    words = text_of("ps", "-o", "pid,ppid,ns.uts,exe", f"pid={contained}", "--no-header")[0].split()
+    inode = os.stat(f"/proc/{contained}/ns/uts").st_ino
+    assert words == [str(contained), str(os.getpid()), str(inode), os.readlink(f"/proc/{contained}/exe")]
+
+
+def test_rows_are_sorted_by_columns_and_the_unknown_comes_last():
+    def column(name: str, *words: str) -> list:
+        return [one["columns"][name] for one in json_of("ps", "-o", name, *words)["processes"]]
+
+    rss = column("rss", "--sort", "rss")
+    assert rss == sorted(rss)
+    most = column("rss", "--sort", "-rss")
+    assert most[0] > most[-1]
+    assert most == sorted(most, reverse=True)
+    exe = column("exe", "--sort", "exe")
+    known = [one for one in exe if one is not None]
+    assert exe == sorted(known) + [None] * (len(exe) - len(known))
+    both = [(one["uid"], -one["pid"]) for one in json_of("ps", "--sort", "uid,-pid")["processes"]]
+    assert both == sorted(both)
+
+
+def test_a_list_that_is_sorted_is_flat_unless_a_tree_is_asked_for(contained):
+    assert not any("─" in line for line in text_of("ps", "--sort", "-rss"))
+    assert any("─" in line for line in text_of("ps", "--sort", "-rss", "--tree"))
+
+
+def test_rates_are_of_the_time_between_two_looks():
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as spinning:
+        (busy,) = json_of("ps", f"pid={spinning.pid}", "-o", "cpu,cpu.life", "--interval", "0.3")["processes"]
+        filtered = json_of("ps", "cpu>1", "--interval", "0.3")["processes"]
+        spinning.kill()
+    assert busy["columns"]["cpu"] > 0
+    assert busy["columns"]["cpu.life"] > 0
+    assert spinning.pid in [one["pid"] for one in filtered]
+
+
+def test_processes_are_chosen_by_pid(contained):
+    pids = [one["pid"] for one in json_of("ps", "-p", f"{contained},{os.getpid()},4194305")["processes"]]
+    assert pids == sorted([contained, os.getpid()])
+
+
+def test_help_lists_every_column():
+    names = [line.split()[0] for line in text_of("ps", "--columns", "help")]
+    assert names == ["NAME", *(column.name for column in PROCESS_COLUMNS)]
+
+
 def test_reader_that_leaves_early_is_no_error():
     command = f"{sys.executable} -m nsview ps | head -n 1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout.lstrip().startswith("PID")
-
-
-def shown_in_window(columns: int, *words: str) -> list[str]:
-    """Run nsview with a terminal of this width as its standard output."""
-    master, slave = pty.openpty()
-    termios.tcsetwinsize(slave, (24, columns))
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    with subprocess.Popen([sys.executable, "-m", "nsview", *words], stdout=slave, env=environment) as process:
-        os.close(slave)
-        pieces = []
-        with (
-            os.fdopen(master, "rb", buffering=0) as terminal,
-            contextlib.suppress(OSError),
-        ):  # EIO ends a terminal
-            while piece := terminal.read(65536):
-                pieces.append(piece)
-    assert process.returncode == 0
-    return b"".join(pieces).decode().splitlines()
 
 
 @pytest.mark.needs("pty")

@@ -25,7 +25,7 @@ from nsview.host.columns.wording import (
     read_user,
     reader,
 )
-from nsview.host.units import bytes_text, count_text
+from nsview.host.units import bytes_text
 from nsview.host.users import user_name
 
 
@@ -71,9 +71,7 @@ COUNT = Kind(
     "count",
     "a count, as 12 or 3k",
     "a number",
-    count_text,
-    reader(COUNTS, "a count, as 12 or 3k"),
-    searched=str,
+    read=reader(COUNTS, "a count, as 12 or 3k"),
     right=True,
 )
 BYTES = Kind(
@@ -88,7 +86,7 @@ RATE = Kind(
     "rate",
     "a number a second, as 12 or 3k",
     "a number a second",
-    lambda rate: count_text(round(rate)),
+    lambda rate: f"{rate:.0f}",
     reader(COUNTS, "a number a second, as 12 or 3k"),
     json=lambda rate: round(rate, 3),
     right=True,

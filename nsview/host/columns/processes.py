@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from nsview.host.cells import HEADING, cells
 from nsview.host.columns import process_files as files
@@ -33,42 +33,42 @@ from nsview.host.columns.terminals import terminal_name
 from nsview.host.columns.wording import read_inode
 from nsview.host.model import Change, change
 from nsview.host.process import PinnedProcess
-from nsview.host.snapshot import Namespaces
 from spawner.namespaces import KINDS
 
 Value = Callable[[ProcessRow], Any]
 
 
-class Cells(NamedTuple):
-    """A process's namespaces, by inode and as the eight cells against the reference of the list."""
-
-    inodes: Namespaces
-    shown: str
+def _cells(row: ProcessRow) -> str:
+    """Word a process's namespaces as the eight cells against the reference of the list."""
+    return cells(row.record, row.scene.referred(row))
 
 
-def _same_namespaces(own: Cells, wanted: Cells | int) -> bool | None:
+def _same_namespaces(own: ProcessRow, wanted: ProcessRow | int) -> bool | None:
     """Compare with another process's, or tell whether it is in the namespace of an inode."""
-    unknown = None in own.inodes
-    if not isinstance(wanted, Cells):
-        return wanted in own.inodes or (None if unknown else False)
-    pairs = zip(own.inodes, wanted.inodes, strict=True)
-    if any(one != other for one, other in pairs if one is not None and other is not None):
-        return False
-    return None if unknown or None in wanted.inodes else True
+    inodes = own.record.ns
+    if isinstance(wanted, int):
+        return wanted in inodes or (None if None in inodes else False)
+    others = wanted.record.ns
+    if inodes == others:
+        return None if None in inodes else True
+    pairs = zip(inodes, others, strict=True)
+    differ = any(one != other for one, other in pairs if one is not None and other is not None)
+    return False if differ else None
 
 
 CELLS = Kind(
     "namespaces",
     "parent, init, self or a pid, whose namespaces are all the same; or an inode, for its members",
     "a text of eight cells",
-    lambda value: value.shown,
+    _cells,
     read_inode,
     _same_namespaces,
-    lambda value: value.shown,
-    order=lambda value: value.shown,
+    _cells,
+    order=_cells,
     ordered=False,
     refers=True,
 )
+"""The value is the process itself: its cells are worked out only where they are shown."""
 
 
 def _of(name: str) -> Value:
@@ -128,10 +128,6 @@ def _cpu_time(row: ProcessRow) -> int:
 def _lifelong_cpu(row: ProcessRow) -> float | None:
     age = row.age_ns
     return 100 * _cpu_time(row) / age if age else None
-
-
-def _cells(row: ProcessRow) -> Cells:
-    return Cells(row.record.ns, cells(row.record, row.scene.referred(row)))
 
 
 def _pids(row: ProcessRow) -> tuple[int, ...] | None:
@@ -232,6 +228,9 @@ PROCESS_COLUMNS: tuple[Column[ProcessRow], ...] = (
     Column("cwd", "CWD", TEXT, _asked(files.cwd), "its working directory", READ),
     Column("root", "ROOT", TEXT, _asked(files.root), "its root directory", READ),
     Column("cgroup", "CGROUP", TEXT, _asked(files.cgroup), "its control groups", READ),
+    Column(
+        "container", "CONTAINER", TEXT, _asked(files.container), "its container or unit, by its control groups", READ
+    ),
     Column("caps", "CAPS", CAPABILITIES, _status("CapEff", _mask), "its effective capabilities", READ),
     Column("caps.bnd", "CAPBND", CAPABILITIES, _status("CapBnd", _mask), "the most it may ever get by execve", READ),
     Column("caps.prm", "CAPPRM", CAPABILITIES, _status("CapPrm", _mask), "its permitted capabilities", READ),
@@ -253,15 +252,17 @@ PROCESS_COLUMNS: tuple[Column[ProcessRow], ...] = (
         "whether execve can no longer raise its privileges (no_new_privs)",
         READ,
     ),
-    Column("ns", HEADING, CELLS, _cells, "where its namespaces differ from the reference's: letters where they do"),
+    Column(
+        "ns", HEADING, CELLS, lambda row: row, "where its namespaces differ from the reference's: letters where they do"
+    ),
     *(
         Column(
             f"ns.{kind.proc}",
-            kind.proc.upper(),
+            f"{kind.proc.upper()}NS",
             NAMESPACE,
             _namespace(index),
             f"its {kind.name} namespace",
-            aliases=tuple(dict.fromkeys((kind.letter, f"ns.{kind.name}"))),
+            aliases=(kind.letter,) if kind.name == kind.proc else (kind.letter, f"ns.{kind.name}"),
         )
         for index, kind in enumerate(KINDS)
     ),
