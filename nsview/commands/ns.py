@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from nsview.commands.listing import Column, show, write
+from nsview.commands.ns_inside import inside, write_inside
 from nsview.host.namespaces import Namespace, namespaces_of
 from nsview.host.snapshot import ProcessRecord, take
 from nsview.host.users import user_name
@@ -71,12 +72,18 @@ def run(args: argparse.Namespace) -> int:
             print(f"nsview ns: no process is in a namespace {args.which}; see 'nsview ns'", file=sys.stderr)
             return 2
         wanted = [found[args.which]]
+    content = inside(wanted[0], snapshot, found) if isinstance(args.which, int) else None
     if args.json:
-        document = {"version": 1, "namespaces": [_object(ns, snapshot.records) for ns in wanted]}
+        objects = [_object(ns, snapshot.records) for ns in wanted]
+        if content is not None:
+            objects[0]["inside"] = content.document
+        document = {"version": 1, "namespaces": objects}
         json.dump(document, sys.stdout, indent=1)
         sys.stdout.write("\n")
     elif isinstance(args.which, int):
         _write_one(wanted[0], snapshot.records, args.header)
+        if content is not None:
+            write_inside(content, args.header)
     else:
         write(COLUMNS, (_row(ns, snapshot.records) for ns in wanted), args.header)
     return 0

@@ -319,7 +319,8 @@ def test_without_privilege_another_namespace_is_read_through_a_process(talking, 
 
 
 def test_names_that_ip_netns_gave(nothing_left, unshared):
-    pid = unshared("--mount", "--net", script="mount -t tmpfs none /run && mkdir /run/netns && touch /run/netns/none && ip netns add blue && ip netns add red")
+    script = "mount -t tmpfs none /run && mkdir /run/netns && touch /run/netns/none && ip netns add blue"
+    pid = unshared("--mount", "--net", script=f"{script} && ip netns add red")
     names = names_in_run(f"/proc/{pid}/root/run/netns")
     for name in ("blue", "red"):
         assert names[os.stat(f"/proc/{pid}/root/run/netns/{name}").st_ino] == (name,)

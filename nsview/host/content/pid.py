@@ -20,7 +20,7 @@ class PidContent:
 
 
 def read_pid(members: Iterable[int], snapshot: Snapshot) -> PidContent:
-    """Return what the snapshot has of the members; only of those that are deeper than one level it asks the kernel."""
+    """Return what the snapshot has of the members; only of those that are deeper than one level below ours it asks the kernel."""
     numbers = {pid: _numbers(snapshot.records[pid]) for pid in members}
     init = next((pid for pid in numbers if snapshot.records[pid].inner_pid == 1), None)
     return PidContent(init, numbers)
@@ -29,9 +29,9 @@ def read_pid(members: Iterable[int], snapshot: Snapshot) -> PidContent:
 def _numbers(record: ProcessRecord) -> tuple[int, ...] | None:
     if record.inner_pid is None or record.depth is None:
         return None
-    if record.depth <= 1:
+    if record.depth == 0:
         return (record.pid,)
-    if record.depth == 2:
+    if record.depth == 1:
         return record.pid, record.inner_pid
     try:
         with PinnedProcess(record.pid, record.start_time) as process:

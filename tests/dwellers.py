@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 
@@ -42,6 +42,24 @@ def documents(pid: int, *command: str, kinds: str = "n") -> Any:
 
 
 @contextmanager
+def shell(*options: str, script: str = "") -> Iterator[int]:
+    """Run ``script`` in a shell under unshare(1) with options; the shell's pid as we see it, until we are done."""
+    words = ["unshare", *options, "sh", "-c", f"{script}\necho ready; read forever"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            assert process.stdout.readline() == "ready\n", "it failed; its words are above"
+            if "--fork" in options:
+                with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
+                    yield int(file.read())
+            else:
+                yield process.pid
+        finally:
+            process.stdin.close()
+
+
+@contextmanager
 def opened(pid: int, *names: str) -> Iterator[tuple[int, ...]]:
     """Descriptors of namespaces of a process, by their names in /proc."""
     fds = tuple(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in names)
@@ -50,3 +68,12 @@ def opened(pid: int, *names: str) -> Iterator[tuple[int, ...]]:
     finally:
         for fd in fds:
             os.close(fd)
+
+
+@contextmanager
+def kept(*names: str, options: Sequence[str], script: str = "") -> Iterator[tuple[int, ...]]:
+    """Descriptors of namespaces, by their names in /proc, whose processes have come and gone."""
+    with ExitStack() as stack:
+        with shell(*options, script=script) as pid:
+            fds = stack.enter_context(opened(pid, *names))
+        yield fds

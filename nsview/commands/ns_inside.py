@@ -1,0 +1,182 @@
+"""What ``nsview ns INODE`` shows of the inside of a namespace: a table of readers, one per kind.
+
+JSON: an object under the key "inside"; docs/json.md describes it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from nsview.commands.inside import ipc as ipc_words
+from nsview.commands.inside import network as network_words
+from nsview.commands.inside.section import NOT_OPENED, Inside, Section, because, facts
+from nsview.commands.listing import Column, show, write
+from nsview.commands.ns_mounts import mounts_inside
+from nsview.host.content import network as network_content
+from nsview.host.content.entered import NotEnteredError, dwelling
+from nsview.host.content.ipc import read_ipc
+from nsview.host.content.opened import Opener
+from nsview.host.content.pid import read_pid
+from nsview.host.content.socket_owners import find_owners
+from nsview.host.content.time import TimeOffsets, read_offsets
+from nsview.host.content.user import UserContent, read_user
+from nsview.host.content.uts import names_in
+from nsview.host.namespaces.namespace import Namespace
+from nsview.host.process import PinnedProcess, ProcessGoneError
+from nsview.host.snapshot import Snapshot
+
+T = TypeVar("T")
+
+
+def inside(namespace: Namespace, snapshot: Snapshot, found: Mapping[int, Namespace]) -> Inside | None:
+    """Read what is inside a namespace of those ``found`` from a snapshot; None for a kind that has nothing to show.
+
+    Needs no privilege: what cannot be read is unknown, and the result says why.
+    """
+    reader = READERS.get(namespace.kind.name)
+    return None if reader is None else reader(_Asked(namespace, snapshot, Opener(snapshot, found)))
+
+
+def write_inside(content: Inside, header: bool) -> None:
+    """Print the sections, each after an empty line."""
+    for section in content.sections:
+        sys.stdout.write(f"\n{section.title}\n" if section.title else "\n")
+        if section.rows:
+            write(section.columns, section.rows, header and any(column.title for column in section.columns))
+        sys.stdout.writelines(f"{note}\n" for note in section.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked for, and how to open it."""
+
+    namespace: Namespace
+    snapshot: Snapshot
+    opener: Opener
+
+    def entered(self, action: Callable[[int], T]) -> tuple[T | None, str | None]:
+        """Do something with a descriptor of it that enters it; None and why when that is not to be."""
+        with self.opener.opened(self.namespace) as fd:
+            if fd is None:
+                return None, NOT_OPENED
+            try:
+                return action(fd), None
+            except NotEnteredError as error:
+                return None, error.reason
+
+    def dwelt(self, action: Callable[[PinnedProcess], T]) -> tuple[T | None, str | None]:
+        """The same with a process that dwells there, for want of one whose files could be read."""
+
+        def act(fd: int) -> T:
+            with dwelling((fd,)) as process:
+                return action(process)
+
+        return self.entered(act)
+
+
+def _user(asked: _Asked) -> Inside:
+    content, why = None, None
+    with asked.opener.member(asked.namespace) as process:
+        if process is not None:
+            content = read_user(process)
+    if content is None:
+        content, why = asked.dwelt(read_user)
+    content = content or UserContent(None, None, None)
+    maps = (("uid", content.uid_map), ("gid", content.gid_map))
+    rows = [
+        (name, str(one.inside), "-" if one.outside is None else str(one.outside), str(one.count))
+        for name, extents in maps
+        for one in extents or ()
+    ]
+    notes = [f"{name} map: {'?' if extents is None else 'none yet'}" for name, extents in maps if not extents]
+    allowed = {True: "allow", False: "deny", None: None}[content.setgroups]
+    columns = (Column("MAP"), Column("INSIDE", right=True), Column("OUTSIDE", right=True), Column("COUNT", right=True))
+    section = Section("id maps", columns, rows, (*notes, f"setgroups: {show(allowed)}", *because(why)))
+    return Inside((section,), {**asdict(content), "unknown_because": why})
+
+
+def _uts(asked: _Asked) -> Inside:
+    names, why = asked.entered(names_in)
+    known = {"hostname": None, "domainname": None} if names is None else names._asdict()
+    rows = [("host name", known["hostname"]), ("domain name", known["domainname"])]
+    return Inside((facts("names", rows, why),), {**known, "unknown_because": why})
+
+
+def _time(asked: _Asked) -> Inside:
+    offsets, why = _offsets_of_a_process(asked), None
+    if offsets is None:
+        offsets, why = asked.dwelt(lambda process: read_offsets(process, asked.namespace.inode))
+    known = {"monotonic_ns": None, "boottime_ns": None} if offsets is None else asdict(offsets)
+    rows = [(name.removesuffix("_ns"), None if value is None else seconds(value)) for name, value in known.items()]
+    return Inside((facts("offsets of the clocks", rows, why),), {**known, "unknown_because": why})
+
+
+def _offsets_of_a_process(asked: _Asked) -> TimeOffsets | None:
+    inode = asked.namespace.inode
+    for record in asked.snapshot.records.values():
+        if record.time_for_children == inode:
+            try:
+                with PinnedProcess(record.pid, record.start_time) as process:
+                    offsets = read_offsets(process, inode)
+            except ProcessGoneError:
+                continue
+            if offsets is not None:
+                return offsets
+    return None
+
+
+def seconds(nanoseconds: int) -> str:
+    """Return an offset as signed seconds: ``+86400 s``, ``-1.5 s``."""
+    whole, rest = divmod(abs(nanoseconds), 1_000_000_000)
+    sign = "-" if nanoseconds < 0 else "+"
+    return f"{sign}{whole}{f'.{rest:09}'.rstrip('0') if rest else ''} s"
+
+
+def _pid(asked: _Asked) -> Inside:
+    content, records = read_pid(asked.namespace.members, asked.snapshot), asked.snapshot.records
+    init = None if content.init is None else f"{content.init} {records[content.init].comm}"
+    sections = [facts("first process", [("init", init)])]
+    if any(numbers is None or len(numbers) > 1 for numbers in content.numbers.values()):
+        rows = [
+            (str(pid), "?" if numbers is None else "/".join(map(str, numbers)), records[pid].comm)
+            for pid, numbers in content.numbers.items()
+        ]
+        columns = (Column("PID", right=True), Column("NUMBERS"), Column("COMMAND", gives=True))
+        sections.append(Section("pids in every pid namespace, from ours down to this one", columns, rows))
+    members = [{"pid": pid, "pids": numbers} for pid, numbers in content.numbers.items()]
+    return Inside(sections, {"init": content.init, "members": members})
+
+
+def _ipc(asked: _Asked) -> Inside:
+    return ipc_words.shown(*asked.entered(read_ipc))
+
+
+def _network(asked: _Asked) -> Inside:
+    known = asked.opener.each("network")
+    content, why = asked.entered(lambda fd: network_content.read_network(fd, known))
+    if content is None:
+        with asked.opener.member(asked.namespace) as process:
+            content = network_content.read_through(process, why)
+    owners = find_owners({one.inode for one in content.sockets or ()}, asked.snapshot.records.values())
+    names = network_content.names_in_run().get(asked.namespace.inode, ())
+    return network_words.shown(content, asked.namespace.inode, names, owners)
+
+
+def _mount(asked: _Asked) -> Inside:
+    with asked.opener.opened(asked.namespace) as fd, asked.opener.member(asked.namespace) as process:
+        return mounts_inside(fd, process, asked.snapshot)
+
+
+READERS: Mapping[str, Callable[[_Asked], Inside]] = {
+    "ipc": _ipc,
+    "mount": _mount,
+    "network": _network,
+    "pid": _pid,
+    "time": _time,
+    "user": _user,
+    "uts": _uts,
+}
+"""By the OCI name of the kind."""
