@@ -1,0 +1,168 @@
+"""What else is told of a process: environment, signals, scheduling, memory, security."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from children import call
+
+from nsview.host import environment, sections, security, signals
+from nsview.host.difference import ALL, DiffRow, compare_processes
+from nsview.host.process import PinnedProcess
+
+PR_SET_TIMERSLACK = 29
+
+
+def compared(pid: int, *wanted: str) -> dict[str, DiffRow]:
+    return {row.attribute: row for row in compare_processes(os.getpid(), pid, wanted=wanted)}
+
+
+def test_an_environment_is_compared_variable_by_variable(forked):
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; print('r', flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"ONLY_CHILD": "=x=", "LANG": "other"},
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        rows = compared(process.pid, "environment")
+        assert process.stdin
+        process.stdin.close()
+    with PinnedProcess(os.getpid()) as own:
+        here = environment.environment_of(own)
+    assert here is not None
+    assert rows["ONLY_CHILD"].child == "=x="
+    assert (rows["ONLY_CHILD"].parent, rows["ONLY_CHILD"].delta) == ("(not set)", "+")
+    assert rows["PATH"].delta == "−"
+    gone = len(here.keys() - {"LANG"})
+    expected = f"+1 −{gone} ~1" if "LANG" in here else f"+2 −{gone}"
+    assert rows["variables"].delta == expected
+
+
+def test_an_environment_may_hold_anything():
+    found = environment.parse(b"A=1\0A=2\0\xff\n=\x1b[m\0lone\0\0B=\0")
+    assert found == {"A": "1", r"\xff\n": r"\x1b[m", "lone": "", "B": ""}
+
+
+def test_a_kernel_thread_or_an_empty_one_has_no_variables():
+    assert environment.parse(b"") == {}
+
+
+def test_signals_are_named_as_the_process_set_them(forked):
+    def act() -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR2, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH, signal.SIGRTMIN + 2})
+        os.kill(os.getpid(), signal.SIGWINCH)
+
+    pid, _ = forked(act)
+    rows = compared(pid, "signals")
+    assert rows["ignored"].delta == "+USR1"
+    assert "USR2" in rows["caught"].delta
+    assert rows["blocked"].delta == "+WINCH +RTMIN+2"
+    assert rows["pending for the process"].child == "WINCH"
+
+
+def test_masks_are_worded_shortly():
+    assert signals.words(0) == "none"
+    assert signals.words((1 << 64) - 1) == "all"
+    assert signals.words((1 << 64) - 1 - (1 << 8)) == "all but KILL"
+    assert signals.words(None) is None
+    assert signals.change(0b1, 0b10) == "+INT −HUP"
+
+
+def test_how_it_is_scheduled_is_what_it_asked_for(forked):
+    cpu = min(os.sched_getaffinity(0))
+
+    def act() -> None:
+        os.sched_setaffinity(0, {cpu})
+        os.nice(3)
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        call("prctl", PR_SET_TIMERSLACK, ctypes.c_ulong(123_000), 0, 0, 0)
+
+    pid, _ = forked(act)
+    rows = compared(pid, "scheduling")
+    assert rows["cpus allowed"].child == str(cpu)
+    assert rows["nice"].child == str(os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    assert rows["policy"].child == "batch"
+    if os.geteuid() == 0:
+        assert rows["timer slack"].child == "123 000 ns"
+
+
+@pytest.mark.needs("ionice")
+def test_io_priority_is_that_of_ionice():
+    with subprocess.Popen(
+        ["ionice", "-c", "2", "-n", "6", "sh", "-c", "echo r; read x"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert compared(process.pid, "scheduling")["I/O priority"].child == "best-effort 6"
+        assert process.stdin
+        process.stdin.close()
+
+
+def test_memory_taken_shows_where_it_belongs(forked):
+    size = 32 << 20
+
+    def act() -> None:
+        act.kept = bytearray(b"x" * size)  # type: ignore[attr-defined]
+
+    pid, _ = forked(act)
+    with PinnedProcess(pid) as process:
+        memory = sections.memory.memory_of(process)
+    with open(f"/proc/{pid}/oom_score_adj") as file:
+        assert memory.oom_score_adj == int(file.read())
+    assert memory.sizes["RssAnon"] >= size
+    assert memory.sizes["VmHWM"] >= size
+    assert memory.sizes["VmPeak"] >= memory.sizes["VmSize"]
+
+
+@pytest.mark.needs("root")
+def test_the_oom_killers_order_can_be_changed_and_is_told(forked):
+    pid, _ = forked()
+    with open(f"/proc/{pid}/oom_score_adj", "w") as file:
+        file.write("321")
+    assert compared(pid, "memory")["oom score adj"].child == "321"
+
+
+def test_a_tracer_and_a_personality_are_told(forked):
+    def act() -> None:
+        call("personality", ctypes.c_ulong(0x0040000))
+
+    pid, _ = forked(act)
+    rows = compared(pid, "security")
+    assert rows["personality"].child == "linux ADDR_NO_RANDOMIZE"
+    assert rows["traced by"].child == "nobody"
+    assert security.personality_words(0x0040008) == "linux32 ADDR_NO_RANDOMIZE"
+
+
+@pytest.mark.parametrize("section", [section.name for section in sections.MORE])
+def test_a_zombie_and_who_may_not_be_looked_at_are_told_without_a_crash(section, forked):
+    pid, _ = forked()
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    for row in compare_processes(os.getpid(), pid, wanted=[section]):
+        assert all(text is None or text.isprintable() for text in (row.parent, row.child, row.delta, row.why))
+
+
+@pytest.mark.needs("root")
+def test_nobody_is_told_what_everybody_may_know_and_the_rest_is_unknown(as_nobody, forked):
+    pid, _ = forked()
+    rows = as_nobody(lambda: compare_processes(pid, os.getpid(), wanted=ALL))
+    known = {(row.section, row.attribute): row.parent for row in rows}
+    assert known["limits", "nofile"] is not None
+    assert known["signals", "ignored"] is not None
+    for hidden in (("environment", "variables"), ("scheduling", "timer slack"), ("capabilities", "in its mnt")):
+        assert known[hidden] is None, hidden
+
+
+def test_comparing_everything_leaves_no_descriptor_and_no_thread(nothing_left, forked):
+    pid, _ = forked()
+    for _ in range(3):
+        compare_processes(os.getpid(), pid, wanted=ALL)
