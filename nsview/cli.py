@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("ps", "processes and their namespaces"),
     Command("tree", "the process tree and its namespace boundaries"),
     Command("ns", "namespaces and their members"),
+    Command("cgroups", "the tree of control groups: usage, limits, pressure, freezer"),
     Command("show", "all that is known of one process"),
     Command("diff", "how two processes differ: namespaces, sharing, usage"),
     Command("events", "processes as they are born, execute, change and end"),

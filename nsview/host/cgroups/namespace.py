@@ -1,0 +1,66 @@
+"""The root of a cgroup namespace in each hierarchy: the group that is ``/`` to those inside (cgroup_namespaces(7)).
+
+No file says it. But /proc/PID/cgroup is written for its reader: a process at or below the root has one path there for
+us and another, shorter, for a reader inside, and what is cut off is the root. Any process will do, a member or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from nsview.host.cgroups.paths import groups_of
+from nsview.host.content.entered import inside
+from nsview.host.process import ORDINARY
+
+Groups = Mapping[str, str]
+
+
+def roots_of(namespace: int, pids: Iterable[int]) -> dict[str, str | None]:
+    """Return the root by hierarchy, as seen from our cgroup namespace, of the cgroup namespace of a descriptor.
+
+    ``pids`` are asked in turn until every root is known, members best first. None where no process of those is at or
+    below it. Raises NotEnteredError when we may not enter.
+    """
+    pids = tuple(pids)
+    before = _read(pids)
+    within = inside((namespace,), lambda: _read(before))
+    after = _read(within)
+    still = {pid: groups for pid, groups in after.items() if groups == before[pid]}
+    keys = dict.fromkeys(key for groups in before.values() for key in groups)
+    return {
+        key: next(
+            (root for pid, groups in still.items() if (root := _root(groups, within[pid], key)) is not None), None
+        )
+        for key in keys
+    }
+
+
+def _root(outer: Groups, inner: Groups, key: str) -> str | None:
+    if key not in outer or key not in inner:
+        return None
+    return cut_off(outer[key], inner[key])
+
+
+def cut_off(outer: str, inner: str) -> str | None:
+    """Return the root that is ``/`` to whoever calls ``inner`` what we call ``outer``; None when it is not above. Pure.
+
+    A path that begins with ``/..`` leads out of the namespace and tells nothing.
+    """
+    if inner == "/.." or inner.startswith("/../"):
+        return None
+    if inner == "/":
+        return outer
+    return (outer.removesuffix(inner) or "/") if outer.endswith(inner) else None
+
+
+def _read(pids: Iterable[int]) -> dict[int, Groups]:
+    """Read /proc/PID/cgroup as the calling thread is shown it."""
+    found: dict[int, Groups] = {}
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/cgroup", "rb") as file:
+                found[pid] = groups_of(file.read())
+        except OSError as error:
+            if error.errno not in ORDINARY:
+                raise
+    return found
