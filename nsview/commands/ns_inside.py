@@ -14,6 +14,7 @@ from nsview.commands.inside import ipc as ipc_words
 from nsview.commands.inside import network as network_words
 from nsview.commands.inside.section import NOT_OPENED, Inside, Section, because, facts
 from nsview.commands.listing import Column, show, write
+from nsview.commands.ns_cgroups import cgroup_inside
 from nsview.commands.ns_mounts import mounts_inside
 from nsview.host.content import network as network_content
 from nsview.host.content.entered import NotEnteredError, dwelling
@@ -170,7 +171,13 @@ def _mount(asked: _Asked) -> Inside:
         return mounts_inside(fd, process, asked.snapshot)
 
 
+def _cgroup(asked: _Asked) -> Inside:
+    with asked.opener.opened(asked.namespace) as fd:
+        return cgroup_inside(fd, asked.namespace.members, asked.snapshot.records)
+
+
 READERS: Mapping[str, Callable[[_Asked], Inside]] = {
+    "cgroup": _cgroup,
     "ipc": _ipc,
     "mount": _mount,
     "network": _network,

@@ -7,6 +7,8 @@ us and another, shorter, for a reader inside, and what is cut off is the root. A
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import islice
 
 from nsview.host.cgroups.paths import groups_of
 from nsview.host.content.entered import inside
@@ -21,18 +23,25 @@ def roots_of(namespace: int, pids: Iterable[int]) -> dict[str, str | None]:
     ``pids`` are asked in turn until every root is known, members best first. None where no process of those is at or
     below it. Raises NotEnteredError when we may not enter.
     """
-    pids = tuple(pids)
-    before = _read(pids)
-    within = inside((namespace,), lambda: _read(before))
-    after = _read(within)
-    still = {pid: groups for pid, groups in after.items() if groups == before[pid]}
-    keys = dict.fromkeys(key for groups in before.values() for key in groups)
-    return {
-        key: next(
-            (root for pid, groups in still.items() if (root := _root(groups, within[pid], key)) is not None), None
-        )
-        for key in keys
-    }
+    left = iter(pids)
+    roots: dict[str, str | None] = {}
+    while batch := tuple(islice(left, _AT_ONCE)):
+        before = _read(batch)
+        within = inside((namespace,), partial(_read, tuple(before)))
+        after = _read(within)
+        still = [pid for pid, groups in after.items() if groups == before[pid]]  # else it moved meanwhile
+        for groups in before.values():
+            for key in groups:
+                roots.setdefault(key, None)
+        for key in (key for key, root in roots.items() if root is None):
+            told = (_root(before[pid], within[pid], key) for pid in still)
+            roots[key] = next((root for root in told if root is not None), None)
+        if roots and None not in roots.values():
+            break
+    return roots
+
+
+_AT_ONCE = 256
 
 
 def _root(outer: Groups, inner: Groups, key: str) -> str | None:
