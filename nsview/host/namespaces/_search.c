@@ -4,6 +4,7 @@
  * that no answer is of a successor in its number. What is gone or refused is counted; the rows say what was seen.
  * A socket is duplicated for the moment it takes to ask it (pidfd_getfd(2)), and closed again.
  */
+#define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -17,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #ifndef SYS_pidfd_open
@@ -27,6 +29,7 @@
 #endif
 #define PIDFD_OF_THREAD O_EXCL /* linux/pidfd.h PIDFD_THREAD, since 6.9 */
 #define SIOCGSKNS_ 0x894C      /* linux/sockios.h: the network namespace of a socket, as a descriptor */
+#define NS_GET_NSTYPE_ 0xB703  /* linux/nsfs.h */
 #define KCMP_FILES_ 2          /* linux/kcmp.h */
 #define KINDS 8
 #define TABLES 16 /* descriptor tables told apart within one process */
@@ -57,6 +60,7 @@ struct counts {
 struct search {
 	struct row *rows;
 	size_t used, size;
+	dev_t nsfs; /* the device of all namespace files */
 	struct counts counts;
 };
 
@@ -180,6 +184,10 @@ static DIR *listing(struct search *search, int process, const char *name)
 	return directory;
 }
 
+/* The flags of NS_GET_NSTYPE, in the order of NAMES. */
+static const int FLAGS[KINDS] = {0x00020000, 0x40000000, 0x20000000, 0x10000000,
+				 0x04000000, 0x08000000, 0x02000000, 0x00000080};
+
 /* ---- descriptors and sockets ------------------------------------------------------------------------------- */
 
 /* A pidfd of what `process` pins: it was not reaped when the number was resolved. */
@@ -237,6 +245,28 @@ static int look_at_socket(struct search *search, const struct target *target, in
 	return inode == target->net ? 0 : add(search, target, target->tid, fd, BY_SOCKET, 1, inode);
 }
 
+/* A namespace opened where it is bound: the link tells that path, so the file itself is asked. -1 when it is none.
+ * The file system is not (AT_STATX_DONT_SYNC): a server that does not answer must not stop us. */
+static int namespace_behind(const struct search *search, int directory, const char *name, uint64_t *inode)
+{
+	struct statx status;
+	int fd, flag;
+
+	if (statx(directory, name, AT_STATX_DONT_SYNC, STATX_INO, &status) ||
+	    makedev(status.stx_dev_major, status.stx_dev_minor) != search->nsfs)
+		return -1;
+	fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	flag = ioctl(fd, NS_GET_NSTYPE_);
+	close(fd);
+	*inode = status.stx_ino;
+	for (int kind = 0; kind < KINDS; kind++)
+		if (FLAGS[kind] == flag)
+			return kind;
+	return -1;
+}
+
 static int look_at_descriptors(struct search *search, int proc, const struct target *target, int sockets)
 {
 	char name[32], text[64];
@@ -255,7 +285,8 @@ static int look_at_descriptors(struct search *search, int proc, const struct tar
 
 		if (fd < 0 || link_of(dirfd(directory), entry->d_name, text, sizeof(text)) < 0)
 			continue;
-		kind = namespace_in(text, &inode);
+		kind = *text == '/' ? namespace_behind(search, dirfd(directory), entry->d_name, &inode)
+				    : namespace_in(text, &inode);
 		if (kind >= 0)
 			error = add(search, target, target->tid, fd, BY_DESCRIPTOR, kind, inode);
 		else if (sockets && !strncmp(text, "socket:[", 8))
@@ -272,8 +303,8 @@ static int look_at_descriptors(struct search *search, int proc, const struct tar
 /* ---- threads ----------------------------------------------------------------------------------------------- */
 
 struct links {
-	uint64_t in[KINDS], pid_awaited, time_awaited; /* 0: unknown */
-	int error;                                     /* of the first link that could not be read */
+	uint64_t in[KINDS], pid_awaited, time_awaited; /* 0: there is none, or it is unknown */
+	int error;                                     /* of the first link that was not just missing */
 };
 
 static uint64_t link_inode(struct links *links, int task, const char *name)
@@ -282,29 +313,27 @@ static uint64_t link_inode(struct links *links, int task, const char *name)
 	uint64_t inode;
 
 	if (link_of(task, name, text, sizeof(text)) < 0) {
-		if (!links->error)
+		if (!links->error && !is_gone(errno))
 			links->error = errno;
 		return 0;
 	}
 	return namespace_in(text, &inode) < 0 ? 0 : inode;
 }
 
+/* Once a thread has ended, all but its pid and user namespace are missing (kernel/exit.c: exit_task_namespaces()). */
 static void read_links(struct links *links, int task)
 {
-	struct links for_children = {0}; /* no link before the first child is born: no error */
 	char name[32];
 
 	memset(links, 0, sizeof(*links));
 	for (int kind = 0; kind < KINDS && !links->error; kind++) {
 		snprintf(name, sizeof(name), "ns/%s", NAMES[kind]);
 		links->in[kind] = link_inode(links, task, name);
-		if (links->error == ENOENT && kind == KINDS - 1)
-			links->error = 0; /* a kernel without time namespaces */
 	}
 	if (links->error)
 		return;
-	links->pid_awaited = link_inode(&for_children, task, "ns/pid_for_children");
-	links->time_awaited = link_inode(&for_children, task, "ns/time_for_children");
+	links->pid_awaited = link_inode(links, task, "ns/pid_for_children");
+	links->time_awaited = link_inode(links, task, "ns/time_for_children");
 }
 
 static int add_task(struct search *search, const struct target *target, int tid, const struct links *its,
@@ -342,7 +371,7 @@ static int look_at_tasks(struct search *search, int proc, const struct target *t
 		return 0;
 	search->counts.looked++;
 	read_links(&main, process);
-	if (!main.error || is_refused(main.error))
+	if (main.in[0] || main.error)
 		readers[count++] = target->pid;
 	directory = listing(search, process, "task");
 	while (directory && !error && (entry = readdir(directory))) {
@@ -358,7 +387,9 @@ static int look_at_tasks(struct search *search, int proc, const struct target *t
 		read_links(&its, task);
 		close(task);
 		refused |= is_refused(its.error);
-		if (its.error)
+		if (its.error && !is_refused(its.error))
+			note(search, its.error);
+		if (!its.in[0])
 			continue;
 		error = add_task(search, target, tid, &its, &main);
 		if (!error && has_own_table(readers, count, tid)) {
@@ -378,6 +409,7 @@ static int look_at_tasks(struct search *search, int proc, const struct target *t
 static PyObject *run(PyObject *arguments, int of_tasks)
 {
 	struct search search = {0};
+	struct stat own = {0};
 	const char *packed;
 	Py_ssize_t length;
 	int sockets = 0, error = 0, proc;
@@ -392,8 +424,9 @@ static PyObject *run(PyObject *arguments, int of_tasks)
 	}
 	Py_BEGIN_ALLOW_THREADS
 	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (proc < 0)
+	if (proc < 0 || fstatat(proc, "self/ns/mnt", &own, 0))
 		error = errno;
+	search.nsfs = own.st_dev;
 	for (Py_ssize_t at = 0; at < length && !error; at += (Py_ssize_t)sizeof(struct target)) {
 		struct target target;
 
