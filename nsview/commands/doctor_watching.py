@@ -5,14 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Callable
+import time
 
-from nsview.commands import doctor_netlink as netlink
 from nsview.commands import doctor_reading as reading
 from nsview.commands import doctor_trials as trials
 from nsview.commands.doctor_finding import SUDO, Finding, State, more_privileges
 from nsview.host.bpf.iterator import RefusedError
+from nsview.host.events.connector import Connector
+from nsview.host.events.refusal import SourceRefusedError, refusal
 from nsview.host.producer import ENVIRONMENT, FEW, Chooser, Producer
+from nsview.host.taskstats import TaskStats
+
+PATIENCE = 2.0
+"""Seconds in which an event must come; it takes well under a millisecond where it comes at all."""
 
 FEW_FILES = 4096
 """Below so many fds, ten thousand processes cannot be watched by files kept open."""
@@ -141,30 +146,49 @@ def bpf_iterator() -> Finding:
     return Finding(State.OK, f"snapshots come from it; a single one of up to {FEW} processes from /proc")
 
 
-def _over_netlink(trial: Callable[[], None], works: str, instead: str) -> Finding:
-    try:
-        trial()
-    except PermissionError:
-        return Finding(State.NO, f"needs CAP_NET_ADMIN; {instead}", more_privileges())
-    except TimeoutError:
-        return Finding(State.NO, f"no answer came; {instead}", "run in the machine's first network namespace")
-    except OSError as error:
-        return Finding(State.NO, f"{error.strerror}; {instead}", None)
-    return Finding(State.OK, works)
-
-
 def process_events() -> Finding:
-    """Receive an exit from the proc connector."""
-    return _over_netlink(
-        netlink.receive_an_exit, "every fork, exec and exit is told", "short-lived processes may be missed"
-    )
+    """Listen to the kernel's process events until it tells of a child's end."""
+    instead = "short-lived processes may be missed"
+    try:
+        source = Connector(names=False)
+    except SourceRefusedError as refused:
+        return Finding(State.NO, f"{refused}; {instead}", _remedy(refused))
+    with source:
+        if not _is_told(source):
+            return Finding(State.NO, f"none came; {instead}", None)
+        if not source.holds_bursts:
+            detail = "every fork, exec and exit is told, but bursts may be lost: the queue is short"
+            return Finding(State.LIMITED, detail, more_privileges())
+        if source.without_accounts is not None:
+            detail = f"every fork, exec and exit is told, but not what it cost: {source.without_accounts}"
+            return Finding(State.LIMITED, detail, more_privileges())
+    return Finding(State.OK, "every fork, exec and exit is told, and what it cost")
+
+
+def _is_told(source: Connector) -> bool:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    end = time.monotonic() + PATIENCE
+    while (left := end - time.monotonic()) > 0:
+        if any((event.pid, event.what) == (pid, "exit") for event in source.read(left)):
+            return True
+    return False
 
 
 def taskstats() -> Finding:
     """Ask taskstats about ourselves."""
-    return _over_netlink(
-        netlink.query_taskstats, "CPU time in microseconds", "CPU time comes in clock ticks from /proc"
-    )
+    instead = "CPU time comes in clock ticks from /proc"
+    with TaskStats() as asked:
+        if asked.of_group(os.getpid()) is not None:
+            return Finding(State.OK, "CPU time in microseconds")
+        refused = refusal(OSError(asked.why_not or errno.EIO, "it does not answer"))
+    return Finding(State.NO, f"{refused}; {instead}", _remedy(refused))
+
+
+def _remedy(refused: SourceRefusedError) -> str | None:
+    return more_privileges() if refused.errno in (errno.EPERM, errno.EACCES) else refused.remedy
 
 
 def open_files() -> Finding:

@@ -1,4 +1,4 @@
-"""Makes processes that live under some milliseconds and prints, one JSON line each, what wait4(2) and getpid(2) say.
+"""Makes processes that live under some milliseconds and prints of each, as a JSON line, what its parent knows.
 
 Usage: short_lives.py COUNT. Every third is a child of a child; they end with each status and by some signals.
 """
@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import NoReturn
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1, signal.SIGPIPE)
@@ -22,15 +23,17 @@ def main(count: int) -> None:
 
 
 def child(number: int) -> str:
+    before = time.monotonic_ns()
     pid = os.fork()
     if pid == 0:
         end(number)
-    return line_of(pid)
+    return line_of(pid, before)
 
 
 def grandchild(number: int) -> str:
     """A child whose only deed is to have one and to pass on what became of it."""
     reading, writing = os.pipe()
+    before = time.monotonic_ns()
     pid = os.fork()
     if pid == 0:
         os.write(writing, child(number).encode())
@@ -38,7 +41,7 @@ def grandchild(number: int) -> str:
     os.close(writing)
     with os.fdopen(reading) as pipe:
         line = pipe.read()
-    return f"{line}\n{line_of(pid)}"
+    return f"{line}\n{line_of(pid, before)}"
 
 
 def end(number: int) -> NoReturn:
@@ -47,10 +50,11 @@ def end(number: int) -> NoReturn:
     os._exit(number % 256)
 
 
-def line_of(pid: int) -> str:
+def line_of(pid: int, before: int) -> str:
     _, status, usage = os.wait4(pid, 0)
     spent = round((usage.ru_utime + usage.ru_stime) * 1e6)
-    return json.dumps({"pid": pid, "parent": os.getpid(), "exit_code": status, "cpu_us": spent})
+    facts = {"pid": pid, "parent": os.getpid(), "exit_code": status, "cpu_us": spent}
+    return json.dumps({**facts, "before_ns": before, "after_ns": time.monotonic_ns()})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,25 +30,30 @@ def made(count: int) -> list[Mapping[str, int]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def ended(listener: Listener, truth: list[Mapping[str, int]]) -> list[Life]:
-    """The lives of those that were made, once the last of them has ended."""
-    listener.end_of(truth[-1]["pid"])
-    pids, parents = {row["pid"] for row in truth}, {row["parent"] for row in truth}
-    return [life for life in listener.ended if life.pid in pids and life.parent in parents]
-
-
 def assert_all_seen(listener: Listener, truth: list[Mapping[str, int]]) -> None:
-    lives = ended(listener, truth)
+    listener.end_of(truth[-1]["pid"])
     assert listener.source.lost == 0
-    assert Counter((life.pid, life.parent, life.exit_code) for life in lives) == Counter(
-        (row["pid"], row["parent"], row["exit_code"]) for row in truth
-    )
-    assert not [life for life in lives if life.born_ns is None or life.died_ns is None or life.cpu_most_ns is None]
-    # A pid may be used twice; the sort is stable and both are in the order of their ends.
-    pairs = zip(sorted(lives, key=lambda life: life.pid), sorted(truth, key=lambda row: row["pid"]), strict=True)
+    by_pid: dict[int, list[Life]] = {}
+    for life in listener.ended:
+        by_pid.setdefault(life.pid, []).append(life)
+    for row in truth:
+        # Others use the same pids before and after.
+        lives = [life for life in by_pid.get(row["pid"], ()) if _born_between(life, row["before_ns"], row["after_ns"])]
+        assert len(lives) == 1, row
+        assert_is(lives[0], row)
+
+
+def _born_between(life: Life, start: int, end: int) -> bool:
+    return life.born_ns is not None and start <= life.born_ns <= end
+
+
+def assert_is(life: Life, row: Mapping[str, int]) -> None:
+    assert (life.parent, life.exit_code) == (row["parent"], row["exit_code"]), (life, row)
+    assert life.died_ns is not None, row
+    assert life.cpu_most_ns is not None, row
     # The parent's account has whole microseconds, and what giving back memory costs at the end.
-    assert not [life for life, row in pairs if (life.cpu_ns or 0) / 1000 > row["cpu_us"] + 1]
-    assert not [life for life in lives if (life.cpu_ns or 0) > life.cpu_most_ns + 1000]
+    assert (life.cpu_ns or 0) / 1000 <= row["cpu_us"] + 1, (life, row)
+    assert (life.cpu_ns or 0) <= life.cpu_most_ns + 1000, (life, row)
 
 
 def test_each_is_seen_once_with_parent_status_and_cpu(nothing_left):

@@ -25,6 +25,7 @@ from nsview.host.events.soon_after import name_after
 BUFFER = 16 << 20
 """Bytes that may wait to be read: the kernel counts some 800 for an event, 1,300 for an account."""
 
+_BURST = 2 << 20
 _ROOM, _BATCH = 2048, 256
 _NETLINK_CONNECTOR, _SOL_NETLINK, _BROADCAST_ERROR = 11, 270, 4
 
@@ -58,28 +59,24 @@ class Connector:
         self._numbers: dict[int, int] = {}
         self._overrun = False
         self._accounts = exit_accounts.Accounts()
-        self._told: socket.socket | None = None
-        # Accounts first: then no exit is told before its account could be.
-        if accounts and (self._what is None or "exit" in self._what):
-            self._subscribe(buffer)
         try:
             self._events = _listen(buffer, self._what)
         except OSError as error:
-            if self._told is not None:
-                self._told.close()
             raise refusal(error) from None
-        if self._told is not None:
-            # The exits of what was told up to now came before we listened.
-            self._take_accounts()
-            self._accounts.clear()
+        self._told: exit_accounts.Subscription | None = None
+        if accounts and (self._what is None or "exit" in self._what):
+            self._subscribe(buffer)
         self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._stopped = False
 
     def _subscribe(self, buffer: int) -> None:
         try:
-            self._told = exit_accounts.subscribe(buffer)
+            self._told = exit_accounts.Subscription(buffer)
         except OSError as error:
             self.without_accounts = str(refusal(error))
+        except BaseException:
+            self._events.close()
+            raise
 
     def __enter__(self) -> Connector:
         """Return itself."""
@@ -95,11 +92,18 @@ class Connector:
         """Stop listening; not while another thread reads: let that one stop() first."""
         if self._events.fileno() < 0:
             return
-        self._events.send(proc_events.request(proc_events.IGNORE, 0))
-        self._events.close()
-        if self._told is not None:
-            self._told.close()
-        os.close(self._stopping)
+        try:
+            self._events.send(proc_events.request(proc_events.IGNORE, 0))
+            if self._told is not None:
+                self._told.close()
+        finally:
+            self._events.close()
+            os.close(self._stopping)
+
+    @property
+    def holds_bursts(self) -> bool:
+        """False where the queue is short for want of privilege: some hundreds of events at once, and some are lost."""
+        return self._events.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= _BURST
 
     def stop(self) -> None:
         """Make read() return and iteration end, at once and for good; from any thread or signal handler."""
@@ -189,7 +193,7 @@ class Connector:
         assert self._told is not None
         lost = False
         while True:
-            datagrams, got, overrun = receive(self._told.fileno(), self._room, _ROOM)
+            datagrams, got, overrun = receive(self._told.socket.fileno(), self._room, _ROOM)
             lost |= overrun
             for account in map(exit_accounts.account, datagrams):
                 if account is not None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nsview.host.events.event import Event
-from nsview.host.events.generic_netlink import BODY, ask, attribute, attributes, family, open_socket
+from nsview.host.events.generic_netlink import BODY, ask, attribute, attributes, family, open_socket, tell
 from nsview.host.events.proc_events import name
 from nsview.host.taskstats_record import ACCOUNT_OF_GROUP, FIELDS, reader, version_of
 
-_REGISTER_CPUMASK = 3
+_REGISTER_CPUMASK, _DEREGISTER_CPUMASK = 3, 4
 _CMD_GET = 1
 _PID, _TGID, _STATS, _OF_TASK, _OF_GROUP = 1, 2, 3, 4, 5
 
@@ -77,22 +77,37 @@ class Accounts:
         )
 
 
-def subscribe(buffer: int) -> socket.socket:
-    """Return a socket on which the kernel tells an account at each exit on any CPU.
+class Subscription:
+    """A socket on which the kernel tells an account at each exit on any CPU. close() it.
 
-    OSError where it does not: EPERM without CAP_NET_ADMIN, EINVAL in a child user or pid namespace, ENOENT where
-    it has no taskstats.
+    Raises OSError where it does not: EPERM without CAP_NET_ADMIN, EINVAL in a child user or pid namespace, ENOENT
+    without taskstats. Not to be used in a child network namespace: the kernel does not refuse it, but sends to
+    whoever has the same port in the first one (send_cpu_listeners()).
     """
-    generic = open_socket()
-    try:
-        enlarge(generic, buffer)
-        cpus = Path("/sys/devices/system/cpu/possible").read_text(encoding="ascii").strip()
-        register = attribute(_REGISTER_CPUMASK, cpus.encode() + b"\0")
-        ask(generic, family(generic, "TASKSTATS"), _CMD_GET, register, ack=True)
-    except BaseException:
-        generic.close()
-        raise
-    return generic
+
+    def __init__(self, buffer: int) -> None:
+        """Subscribe; ``buffer`` bytes may wait."""
+        self.socket = open_socket()
+        try:
+            enlarge(self.socket, buffer)
+            self._family = family(self.socket, "TASKSTATS")
+            ask(self.socket, self._family, _CMD_GET, _cpus(_REGISTER_CPUMASK), ack=True)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def close(self) -> None:
+        """Unsubscribe: else the kernel goes on sending to our port, whosever it is next."""
+        try:
+            # Not waited for: it is done within the sending, and the answer may not fit into a full queue.
+            tell(self.socket, self._family, _CMD_GET, _cpus(_DEREGISTER_CPUMASK))
+        finally:
+            self.socket.close()
+
+
+def _cpus(command: int) -> bytes:
+    cpus = Path("/sys/devices/system/cpu/possible").read_bytes().strip()
+    return attribute(command, cpus + b"\0")
 
 
 def enlarge(netlink: socket.socket, buffer: int) -> None:

@@ -62,10 +62,7 @@ def ask(generic: socket.socket, number: int, command: int, packed: bytes, ack: b
 
     Raises OSError with the kernel's errno; TimeoutError where nothing comes.
     """
-    body = _FAMILY.pack(command, 1, 0) + packed
-    flags = _NLM_F_REQUEST | (_NLM_F_ACK if ack else 0)
-    sequence = next(_sequence) & 0x7FFFFFFF
-    generic.send(_HEADER.pack(_HEADER.size + len(body), number, flags, sequence, 0) + body)
+    sequence = tell(generic, number, command, packed, ack)
     while True:
         answer, sender = _receive(generic)
         _, kind, _, answers, _ = _HEADER.unpack_from(answer)
@@ -78,6 +75,15 @@ def ask(generic: socket.socket, number: int, command: int, packed: bytes, ack: b
             raise OSError(-error, os.strerror(-error))
         if ack:
             return b""
+
+
+def tell(generic: socket.socket, number: int, command: int, packed: bytes, ack: bool = False) -> int:
+    """Send a command to family ``number``; return what the answer will be numbered by."""
+    body = _FAMILY.pack(command, 1, 0) + packed
+    flags = _NLM_F_REQUEST | (_NLM_F_ACK if ack else 0)
+    sequence = next(_sequence) & 0x7FFFFFFF
+    generic.send(_HEADER.pack(_HEADER.size + len(body), number, flags, sequence, 0) + body)
+    return sequence
 
 
 def _receive(generic: socket.socket) -> tuple[bytes, tuple[int, int]]:
