@@ -18,6 +18,7 @@ from nsview.commands.listing import Column, show, write
 from nsview.commands.process_argument import FORMS, process_argument, section_names
 from nsview.host import capable
 from nsview.host.capabilities import names_of, words
+from nsview.host.content.mounts import MountTable
 from nsview.host.description import Description, Row, describe
 from nsview.host.difference import ALL
 from nsview.host.facts import CAPABILITY_SETS
@@ -164,6 +165,20 @@ def _capabilities(value: capable.Own) -> object:
     }
 
 
+def _mounts(value: MountTable) -> object:
+    return [
+        {
+            "mount_point": printable(mount.point),
+            "root": printable(mount.root),
+            "type": printable(mount.fs_type),
+            "source": printable(mount.source),
+            "options": [printable(option) for option in mount.options],
+            "propagation": mount.propagation,
+        }
+        for mount in value.mounts.values()
+    ]
+
+
 def _listed(value: Mapping[int, Any]) -> object:
     return [_plain(one) for one in value.values()]
 
@@ -171,6 +186,7 @@ def _listed(value: Mapping[int, Any]) -> object:
 _CONVERTERS: Mapping[str, Converter] = {
     "signals": _signals,
     "capabilities": _capabilities,
+    "mounts": _mounts,
     "threads": _listed,
     "descriptors": _listed,
 }
@@ -194,8 +210,6 @@ def _details(description: Description) -> dict[str, Any]:
 
 
 def _fact(value: Any) -> object:
-    if isinstance(value, frozenset):
-        return [dict(zip(("mount_point", "source", "type"), mount, strict=True)) for mount in sorted(value)]
     return value._asdict() if hasattr(value, "_asdict") else value
 
 
@@ -205,7 +219,7 @@ _OF_FACTS: Mapping[str, tuple[str, ...]] = {
     "ids": (
         "uids", "gids", "groups", "uid_map", "gid_map", "setgroups", "no_new_privs", "seccomp", "seccomp_filters",
     ),
-    "files": ("root", "cwd", "umask", "mounts"),
+    "files": ("root", "cwd", "umask"),
     "system": ("names", "offsets", "cgroups"),
 }  # fmt: skip
 """Section, and the fields of Facts that are its JSON."""

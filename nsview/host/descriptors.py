@@ -8,8 +8,10 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from nsview.host.attribute import Attribute
+from nsview.host.content.sockets import Socket, parse_unix, read_network_sockets
 from nsview.host.process import PinnedProcess
 from nsview.host.text import printable
 
@@ -22,7 +24,7 @@ class Descriptor:
     ``pipe``, ``socket``, ``symbolic link``), of what it stands for (``namespace``, ``memfd``), or the
     kernel's own name of it (``eventfd``, ``eventpoll``, ``pidfd``, ``io_uring``, …). ``target`` is what the
     link says and ``flags`` are open(2)'s, both safe to print. ``detail`` is what only this kind has, such as
-    the count of an eventfd, the process of a pidfd, the protocol of a socket.
+    the count of an eventfd, the process of a pidfd, the protocol, state and addresses of a socket.
     """
 
     number: int
@@ -64,11 +66,12 @@ def descriptors_of(process: PinnedProcess) -> Descriptors | None:
     names = process.names("fd")
     if names is None:
         return None
-    found = (_read(process, number) for number in sorted(int(name) for name in names))
+    sockets = _Sockets(process)
+    found = (_read(process, number, sockets) for number in sorted(int(name) for name in names))
     return {descriptor.number: descriptor for descriptor in found if descriptor is not None}
 
 
-def _read(process: PinnedProcess, number: int) -> Descriptor | None:
+def _read(process: PinnedProcess, number: int, sockets: _Sockets) -> Descriptor | None:
     target = process.link(f"fd/{number}")
     info = process.read(f"fdinfo/{number}")
     if target is None and info is None:
@@ -77,7 +80,10 @@ def _read(process: PinnedProcess, number: int) -> Descriptor | None:
     fields = _fields(info)
     flags = None if "flags" not in fields else flag_names(int(fields["flags"][0], 8))
     offset = None if "pos" not in fields else int(fields["pos"][0])
-    detail = _protocol(process, number) if kind == "socket" else _detail(fields)
+    if kind == "socket" and target is not None:
+        detail = sockets.words(_inode(target)) or _protocol(process, number)
+    else:
+        detail = _detail(fields)
     return Descriptor(number, kind, None if target is None else printable(target), flags, offset, detail)
 
 
@@ -129,6 +135,44 @@ def _detail(fields: Mapping[str, list[str]]) -> str | None:
         if key in fields:
             return f"{len(fields[key])} {what}"
     return None
+
+
+class _Sockets:
+    """The sockets of the network namespace of a process, read when the first is asked for."""
+
+    def __init__(self, process: PinnedProcess) -> None:
+        self._process = process
+
+    def words(self, inode: int) -> str | None:
+        """Word the socket; None when it is not there: it is of another namespace, or of a kind not listed."""
+        socket = self._by_inode.get(inode)
+        return None if socket is None else socket_words(socket)
+
+    @cached_property
+    def _by_inode(self) -> Mapping[int, Socket]:
+        network = read_network_sockets(lambda name: self._process.read(f"net/{name}"))
+        unix = self._process.read("net/unix")
+        return {socket.inode: socket for socket in (*(network or ()), *(parse_unix(unix) if unix else ()))}
+
+
+def socket_words(socket: Socket) -> str:
+    """Word a socket: ``tcp listen 0.0.0.0:80``, ``unix stream established /run/x``. Pure."""
+    parts = [socket.protocol, *(() if socket.type is None else (socket.type,))]
+    parts += [] if socket.state is None else [socket.state]
+    if socket.address is not None:
+        parts.append(_address(socket.address, socket.port))
+    if socket.peer_address is not None and socket.peer_port:
+        parts.append(f"to {_address(socket.peer_address, socket.peer_port)}")
+    parts += [] if socket.path is None else [socket.path]
+    return " ".join(parts)
+
+
+def _address(address: str, port: int | None) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _inode(target: str) -> int:
+    return int(target[target.index("[") + 1 : -1])
 
 
 def _protocol(process: PinnedProcess, number: int) -> str | None:

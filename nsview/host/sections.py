@@ -12,12 +12,14 @@ from nsview.host import (
     environment,
     limits,
     memory,
+    mounted,
     scheduling,
     security,
     signals,
     threads,
 )
 from nsview.host.attribute import Attribute
+from nsview.host.content import mounts
 from nsview.host.process import PinnedProcess
 
 T = TypeVar("T")
@@ -47,6 +49,7 @@ MORE: tuple[Section[Any], ...] = (
     Section("scheduling", scheduling.scheduling_of, _fixed(scheduling.ATTRIBUTES)),
     Section("signals", signals.signals_of, _fixed(signals.ATTRIBUTES)),
     Section("limits", limits.limits_of, _fixed(limits.ATTRIBUTES)),
+    Section("mounts", mounts.mounts_of, mounted.attributes),
     Section("threads", threads.threads_of, threads.attributes),
     Section("descriptors", descriptors.descriptors_of, descriptors.attributes),
     Section("environment", environment.environment_of, environment.attributes),

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from children import call
 
-from nsview.host.descriptors import Descriptor, descriptors_of, flag_names, kinds, words
+from nsview.host.content.sockets import Socket
+from nsview.host.descriptors import Descriptor, descriptors_of, flag_names, kinds, socket_words, words
 from nsview.host.difference import compare_processes
 from nsview.host.process import PinnedProcess
 
@@ -91,6 +92,22 @@ def test_what_an_epoll_watches_is_counted():
     epoll.close()
     os.close(reading)
     os.close(writing)
+
+
+def test_sockets_are_told_with_state_and_addresses(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
+        local.bind(f"{tmp_path}/s\n")
+        local.listen()
+        port = server.getsockname()[1]
+        with socket.create_connection(server.getsockname()) as client:
+            mine = client.getsockname()[1]
+            assert own(server.fileno()).detail == f"tcp listen 127.0.0.1:{port}"
+            assert own(client.fileno()).detail == f"tcp established 127.0.0.1:{mine} to 127.0.0.1:{port}"
+        assert own(local.fileno()).detail == f"unix stream listen {tmp_path}/s\\n"
+
+
+def test_addresses_of_version_6_stand_in_brackets():
+    assert socket_words(Socket("udp", 5, "close", family=6, address="::1", port=53)) == "udp close [::1]:53"
 
 
 def test_hostile_paths_are_escaped(tmp_path):

@@ -131,6 +131,25 @@ def test_the_oom_killers_order_can_be_changed_and_is_told(forked):
     assert compared(pid, "memory")["oom score adj"].child == "321"
 
 
+@pytest.mark.needs("root", "unshare", "mount_namespace")
+def test_mounts_that_differ_are_told_one_by_one(unshared, tmp_path):
+    (tmp_path / "a\nb").mkdir()
+    script = f"cd {tmp_path}; mount -t tmpfs one a*; mount -t tmpfs two a*; mount -o remount,bind,nosuid /dev/shm"
+    rows = compared(unshared("--mount", "--propagation", "unchanged", script=script), "mounts")
+    point = f"{tmp_path}/a\\nb"
+    assert (rows[point].parent, rows[point].delta) == ("not mounted", "+")
+    assert rows[point].child.startswith("tmpfs one ")
+    assert rows[f"{point} (2)"].child.startswith("tmpfs two ")
+    assert "options" in rows["/dev/shm"].delta
+    assert "nosuid" in rows["/dev/shm"].child
+
+
+def test_equal_mounts_are_one_row_that_says_so(forked):
+    pid, _ = forked()
+    (row,) = compared(pid, "mounts").values()
+    assert (row.attribute, row.same) == ("mounts", True)
+
+
 def test_a_tracer_and_a_personality_are_told(forked):
     def act() -> None:
         call("personality", ctypes.c_ulong(0x0040000))
