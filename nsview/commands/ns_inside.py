@@ -6,9 +6,9 @@ JSON: an object under the key "inside"; docs/json.md describes it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nsview.commands.inside import ipc as ipc_words
 from nsview.commands.inside import network as network_words
@@ -18,16 +18,16 @@ from nsview.commands.ns_cgroups import cgroup_inside
 from nsview.commands.ns_mounts import mounts_inside
 from nsview.host.content import network as network_content
 from nsview.host.content.entered import NotEnteredError, dwelling
-from nsview.host.content.ipc import read_ipc
 from nsview.host.content.opened import Opener
 from nsview.host.content.pid import read_pid
 from nsview.host.content.socket_owners import find_owners
 from nsview.host.content.time import TimeOffsets, read_offsets
 from nsview.host.content.user import UserContent, read_user
-from nsview.host.content.uts import names_in
+from nsview.host.content.visitor import READINGS, read_by_owner
 from nsview.host.namespaces.namespace import Namespace
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.snapshot import Snapshot
+from nsview.host.text import printable
 
 T = TypeVar("T")
 
@@ -67,6 +67,22 @@ class _Asked:
                 return action(fd), None
             except NotEnteredError as error:
                 return None, error.reason
+            except ChildProcessError as error:  # a visitor that could not even begin, as where Python is closed to us
+                return None, printable(str(error))
+
+    def read(self, *known: Iterable[int]) -> tuple[Any, str | None]:
+        """Read its content as READINGS has it; where we may not enter, by way of the user namespace that owns it."""
+
+        def act(fd: int) -> Any:
+            try:
+                return READINGS[self.namespace.kind.name](fd, *known)
+            except NotEnteredError as refusal:
+                try:
+                    return read_by_owner(fd)
+                except NotEnteredError:
+                    raise refusal from None
+
+        return self.entered(act)
 
     def dwelt(self, action: Callable[[PinnedProcess], T]) -> tuple[T | None, str | None]:
         """The same with a process that dwells there, for want of one whose files could be read."""
@@ -100,7 +116,7 @@ def _user(asked: _Asked) -> Inside:
 
 
 def _uts(asked: _Asked) -> Inside:
-    names, why = asked.entered(names_in)
+    names, why = asked.read()
     known = {"hostname": None, "domainname": None} if names is None else names._asdict()
     rows = [("host name", known["hostname"]), ("domain name", known["domainname"])]
     return Inside((facts("names", rows, why),), {**known, "unknown_because": why})
@@ -152,12 +168,11 @@ def _pid(asked: _Asked) -> Inside:
 
 
 def _ipc(asked: _Asked) -> Inside:
-    return ipc_words.shown(*asked.entered(read_ipc))
+    return ipc_words.shown(*asked.read())
 
 
 def _network(asked: _Asked) -> Inside:
-    known = asked.opener.each("network")
-    content, why = asked.entered(lambda fd: network_content.read_network(fd, known))
+    content, why = asked.read(asked.opener.each("network"))
     if content is None:
         with asked.opener.member(asked.namespace) as process:
             content = network_content.read_through(process, why)

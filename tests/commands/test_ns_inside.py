@@ -22,6 +22,7 @@ from nsview.host.snapshot import take
 pytestmark = pytest.mark.needs("root", "unshare", "nsenter")
 
 SECOND = 1_000_000_000
+NOBODY = 65534
 
 
 def inode_of(pid: int, name: str) -> str:
@@ -119,7 +120,7 @@ def test_which_process_owns_a_port_and_where_a_veth_ends(nothing_left):
         assert listening[:4] == ["tcp", "listen", "127.0.0.1:80", "-"]
         assert listening[4] == str(process.pid)
         [near_end] = [words for words in section(near, "net", "links") if "near" in words]
-        assert near_end[-4:] == ["→", "far", "in", f"net:[{inode_of(far, 'net')}]"]
+        assert near_end[-5:] == ["→", "far", "in", "net", inode_of(far, "net")]
 
         content = inside_of(near, "net")
         [socket] = content["sockets"]
@@ -173,6 +174,38 @@ def test_without_privilege_what_can_be_known_is_and_the_rest_says_why(nobody):
     done = nobody("nsview", "ns", inode_of(os.getpid(), "ipc"))
     assert (done.returncode, done.stderr) == (0, "")
     assert "?: " in done.stdout
+
+
+ROOTLESS = r"""
+import json, os, subprocess, sys
+script = "hostname rootless; ip link set lo up; ip link add one type veth peer name two; echo ready; read forever"
+words = ["unshare", "--user", "--map-root-user", "--net", "--uts", "--ipc", "sh", "-c", "ipcmk -M 4096 >&2; " + script]
+with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
+    assert shell.stdout.readline() == "ready\n"
+    answers = {}
+    for kind in ("net", "uts", "ipc", "user"):
+        inode = os.stat(f"/proc/{shell.pid}/ns/{kind}").st_ino
+        words = [sys.executable, "-m", "nsview", "ns", str(inode), "--json"]
+        answers[kind] = json.loads(subprocess.check_output(words))["namespaces"][0]["inside"]
+    shell.stdin.close()
+print(json.dumps(answers))
+"""
+
+
+@pytest.mark.needs("ip", "ipcs", "userns")
+def test_an_ordinary_user_reads_the_containers_of_ones_own(nobody):
+    """Nobody made the user namespace, so nobody may go there, though no thread can."""
+    answers = json.loads(nobody("python", "-c", ROOTLESS).stdout)
+    assert answers["uts"] == {"hostname": "rootless", "domainname": "", "unknown_because": None}
+    links = {link["name"]: link for link in answers["net"]["links"]}
+    assert (links["one"]["peer"]["name"], links["lo"]["mtu"]) == ("two", 65536)
+    assert [route["table"] for route in answers["net"]["routes"]].count("local") >= 1
+    assert answers["net"]["unknown_because"] is None
+    [segment] = answers["ipc"]["shared_memory"]
+    # What is root in there is nobody to us.
+    assert (segment["bytes"], segment["uid"], segment["gid"]) == (4096, NOBODY, NOBODY)
+    assert (answers["ipc"]["posix_queues"], answers["ipc"]["posix_queues_unknown_because"]) == ([], None)
+    assert answers["user"]["uid_map"] == [{"inside": 0, "outside": NOBODY, "count": 1}]
 
 
 def test_an_owner_with_many_descriptors_is_named_once():

@@ -61,7 +61,7 @@ def _objects(
     """Put what all System V objects have before what one kind has, its ``columns`` and ``words``."""
     if objects is None:
         return Section(title, (), (), (UNKNOWN,))
-    rows = [(f"{one.key:#010x}", str(one.id), f"{one.mode:03o}", user_name(one.uid), *words(one)) for one in objects]
+    rows = [(f"{one.key:#010x}", str(one.id), f"{one.mode:03o}", _owner(one.uid), *words(one)) for one in objects]
     return Section(title, (*_OBJECT, *columns), rows)
 
 
@@ -81,7 +81,7 @@ def _posix(content: IpcContent) -> Section:
         (
             one.name,
             f"{one.mode:03o}",
-            user_name(one.uid),
+            _owner(one.uid),
             show(one.messages),
             show(one.max_messages),
             show(one.message_size),
@@ -89,3 +89,7 @@ def _posix(content: IpcContent) -> Section:
         for one in content.posix_queues
     ]
     return Section(title, columns, rows)
+
+
+def _owner(uid: int | None) -> str:
+    return UNKNOWN if uid is None else user_name(uid)

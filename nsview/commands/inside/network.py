@@ -22,7 +22,6 @@ LINKS = (
     Column("KIND"),
     Column("STATE"),
     Column("MTU", right=True),
-    Column("MAC"),
     Column("RX", right=True),
     Column("TX", right=True),
     Column("LEADS TO", gives=True),
@@ -46,6 +45,7 @@ SOCKETS = (
     Column("OWNER", gives=True),
 )
 
+_NO_MAC = (None, "00:00:00:00:00:00")
 _INTERNET = ("tcp", "udp", "udplite")
 
 
@@ -53,10 +53,11 @@ def shown(content: NetworkContent, namespace: int, names: Sequence[str], owners:
     """Word what was read of the namespace with an inode; ``names`` are ip-netns(8)'s, ``owners`` of all sockets."""
     links = None if content.links is None else [_link(link, namespace) for link in content.links]
     addresses = None if content.addresses is None else [_address(address) for address in content.addresses]
+    hardware = [(link.mac, link.name, "-", "hardware") for link in content.links or () if link.mac not in _NO_MAC]
     sections = [
         facts("", [("name in /run/netns", ", ".join(names))] if names else [], content.unknown_because),
         _section("links", LINKS, links),
-        _section("addresses", ADDRESSES, addresses),
+        _section("addresses", ADDRESSES, None if addresses is None else [*addresses, *hardware]),
         _routes(content.routes),
         _sockets(content.sockets, owners),
     ]
@@ -76,7 +77,6 @@ def _link(link: Link, namespace: int) -> tuple[str, ...]:
         show(link.kind),
         _state(link),
         show(link.mtu),
-        show(link.mac) if link.flags is None or link.mac else "-",
         _counter(link, "rx_bytes"),
         _counter(link, "tx_bytes"),
         _leads_to(link, namespace),
@@ -111,7 +111,7 @@ def _leads_to(link: Link, namespace: int) -> str:
 
 def _other(other: OtherLink, namespace: int) -> str:
     name = f"index {other.index}" if other.name is None else other.name
-    return name if other.namespace == namespace else f"{name} in net:[{show(other.namespace)}]"
+    return name if other.namespace == namespace else f"{name} in net {show(other.namespace)}"
 
 
 def _address(address: Address) -> tuple[str, ...]:

@@ -27,14 +27,16 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class MessageQueue:
-    """A System V message queue: ``bytes`` in ``messages``; ids of owner and creator as in our user namespace."""
+    """A System V message queue: ``bytes`` in ``messages``; ids of owner and creator as in our user namespace,
+    None where they have none.
+    """
 
     key: int
     id: int
     mode: int
-    uid: int
-    gid: int
-    creator_uid: int
+    uid: int | None
+    gid: int | None
+    creator_uid: int | None
     bytes: int
     messages: int
     last_sender: int
@@ -48,9 +50,9 @@ class SemaphoreSet:
     key: int
     id: int
     mode: int
-    uid: int
-    gid: int
-    creator_uid: int
+    uid: int | None
+    gid: int | None
+    creator_uid: int | None
     count: int
 
 
@@ -65,9 +67,9 @@ class SharedMemory:
     key: int
     id: int
     mode: int
-    uid: int
-    gid: int
-    creator_uid: int
+    uid: int | None
+    gid: int | None
+    creator_uid: int | None
     bytes: int
     attached: int
     creator: int

@@ -20,7 +20,7 @@ class PidContent:
 
 
 def read_pid(members: Iterable[int], snapshot: Snapshot) -> PidContent:
-    """Return what the snapshot has of the members; only of those that are deeper than one level below ours it asks the kernel."""
+    """Return what the snapshot has of the members; the kernel is asked only of those two levels below us."""
     numbers = {pid: _numbers(snapshot.records[pid]) for pid in members}
     init = next((pid for pid in numbers if snapshot.records[pid].inner_pid == 1), None)
     return PidContent(init, numbers)

@@ -33,8 +33,8 @@ class PosixQueue:
 
     name: str
     mode: int
-    uid: int
-    gid: int
+    uid: int | None
+    gid: int | None
     messages: int | None
     max_messages: int | None
     message_size: int | None

@@ -45,3 +45,11 @@ def parse_map(text: bytes | None) -> tuple[Extent, ...] | None:
         return None
     rows = (tuple(map(int, line.split())) for line in text.splitlines())
     return tuple(Extent(inside, None if outside == _NO_ID else outside, count) for inside, outside, count in rows)
+
+
+def outside(extents: tuple[Extent, ...], number: int) -> int | None:
+    """Return the id in our user namespace of one that was read inside; None when it has none that we know. Pure."""
+    for extent in extents:
+        if extent.outside is not None and extent.inside <= number < extent.inside + extent.count:
+            return extent.outside + number - extent.inside
+    return None
