@@ -86,6 +86,11 @@ def _statmount() -> str | None:
     return None
 
 
+def _delay_accounting() -> str | None:
+    switch = "/proc/sys/kernel/task_delayacct"
+    return None if os.access(switch, os.W_OK) else f"to write to {switch}: run with sudo, on Linux 5.14 or later"
+
+
 PROGRAMS: Mapping[str, str] = {
     "bash": "bash",
     "busybox": "busybox-static",
@@ -135,6 +140,7 @@ ROWS: Mapping[str, str] = {
 FEATURES: Mapping[str, Probe] = {
     "root": _root,
     "vm": machine.lacking,
+    "delay_accounting": _delay_accounting,
     "disk": _disk,
     **{f"{name}_controller": partial(_controller, name) for name in ("memory", "pids", "cpu", "io")},
     "cgroup2": _cgroup2,

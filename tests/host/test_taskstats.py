@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from nsview.host.taskstats import DELAYS, TaskStats, accounts
 from nsview.host.taskstats_record import FIELDS
+
+SWITCH = Path("/proc/sys/kernel/task_delayacct")
 
 
 def packed(version: int = 16, size: int = 560, **numbers: int) -> bytes:
@@ -52,13 +56,46 @@ def test_the_kernel_answers_for_a_process_and_for_a_thread(nothing_left):
     assert set(group.delays) == set(DELAYS)
 
 
-@pytest.mark.needs("root", "taskstats")
-def test_delays_are_unknown_while_the_kernel_does_not_count_them():
-    with open("/proc/cmdline") as line, open("/proc/sys/kernel/task_delayacct") as switch:
-        if "delayacct" in line.read() or switch.read().strip() != "0":
-            pytest.skip("delay accounting is on: sysctl kernel.task_delayacct=0")
+@pytest.fixture
+def switched() -> Iterator[Callable[[bool], None]]:
+    """Switch delay accounting for what is born from now on; as it was when the test is over."""
+    before = SWITCH.read_text()
+    yield lambda on: SWITCH.write_text(str(int(on)))  # type: ignore[misc]
+    SWITCH.write_text(before)
+
+
+def copy_on_write() -> None:
+    """Write to memory that a child has too."""
+    memory = bytearray(1 << 20)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    memory[:] = b"x" * len(memory)
+    os.close(writing)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.needs("root", "taskstats", "delay_accounting")
+def test_what_the_kernel_counts_is_told(switched, forked):
+    switched(True)
+    pid, _ = forked(copy_on_write)
     with TaskStats() as stats:
-        assert set(stats.of_group(os.getpid()).delays.values()) == {None}
+        delays = stats.of_group(pid).delays
+    assert delays["wpcopy"] > 0
+    assert delays["swapin"] is not None, "one is counted, so all are"
+
+
+@pytest.mark.needs("root", "taskstats", "delay_accounting")
+def test_a_process_born_before_the_switch_has_unknown_delays(switched, forked):
+    """The kernel never counts for it, and answers zeros."""
+    switched(False)
+    pid, _ = forked(copy_on_write)
+    switched(True)
+    with TaskStats() as stats:
+        assert set(stats.of_group(pid).delays.values()) == {None}
 
 
 @pytest.mark.needs("root")
