@@ -15,8 +15,11 @@ from dataclasses import asdict
 from nsview.commands import diff_rates
 from nsview.commands.listing import Column, show, write
 from nsview.commands.process_argument import FORMS, ProcessArgument, process_argument, section_names
+from nsview.commands.source_options import add_source_options, source_of
 from nsview.host.difference import ALL, SECTIONS, DiffRow, compare_processes
 from nsview.host.process import PinnedProcess, ProcessGoneError
+from nsview.host.recording import Found, comparison
+from nsview.host.source import Recorded
 
 _SPILLS = 40
 MARKS = {True: "=", False: "≠", None: "?"}
@@ -48,6 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--differs", action="store_true", help="leave out what is the same")
     parser.add_argument("--sources", action="store_true", help="show the file or call read in place of the reason")
     diff_rates.add_options(parser)
+    add_source_options(parser)
     parser.add_argument("--no-header", dest="header", action="store_false", help="leave out the line of titles")
     parser.add_argument("--json", action="store_true", help="print JSON, version 1")
     parser.set_defaults(run=run)
@@ -59,12 +63,19 @@ def run(args: argparse.Namespace) -> int:
         return _refuse("--all and --section: choose one")
     if complaint := diff_rates.complaint(args):
         return _refuse(complaint)
+    wanted = ALL if args.all else args.section or SECTIONS
+    source = source_of(args, "diff")
     try:
-        parent, child = _pinned(args.parent, args.child)
-        if args.interval is not None:
-            return diff_rates.watch(parent, child, args)
-        wanted = ALL if args.all else args.section or SECTIONS
-        rows = compare_processes(parent.pid, child.pid, parent.start_time, child.start_time, wanted)
+        if isinstance(source, Recorded):
+            if args.interval is not None or not set(wanted) <= set(SECTIONS):
+                return _refuse(f"a recording has one sample at a time, and no more than {', '.join(SECTIONS)}")
+            parent, child = _in_sample(source.found, args.parent, args.child)
+            rows = comparison.compare(source.found, parent.pid, child.pid, wanted)
+        else:
+            parent, child = _pinned(args.parent, args.child)
+            if args.interval is not None:
+                return diff_rates.watch(parent, child, args)
+            rows = compare_processes(parent.pid, child.pid, parent.start_time, child.start_time, wanted)
     except ProcessGoneError as error:
         return _refuse(str(error))
     shown = [row for row in rows if not (args.differs and row.same)]
@@ -106,6 +117,19 @@ def _pinned(one: ProcessArgument, other: ProcessArgument | None) -> tuple[Proces
         return first, other
     with PinnedProcess(*other) as process:
         return first, ProcessArgument(process.pid, process.start_time)
+
+
+def _in_sample(
+    found: Found, one: ProcessArgument, other: ProcessArgument | None
+) -> tuple[ProcessArgument, ProcessArgument]:
+    """Return the same of a recorded sample."""
+    first = ProcessArgument(*comparison.identity_in(found, *one))
+    if other is not None:
+        return first, ProcessArgument(*comparison.identity_in(found, *other))
+    above = found.snapshot.records[first.pid].ppid
+    if not above:
+        raise _NoParentError(first.pid)
+    return ProcessArgument(*comparison.identity_in(found, above)), first
 
 
 class _NoParentError(ProcessGoneError):
