@@ -36,15 +36,13 @@ def lines(
 ) -> Iterable[str]:
     """Yield the lines of a listing, none longer than ``room`` columns unless that is None. Pure."""
     rows = list(rows)
-    titles = [column.title for column in columns]
-    every = [titles, *rows] if header else rows
-    widths = [max((width(row[at]) for row in every), default=0) for at in range(len(columns))]
-    if room is None:
-        widths = [min(wide, column.spills or wide) for column, wide in zip(columns, widths, strict=True)]
-    else:
+    every = [[column.title for column in columns], *rows] if header else rows
+    sizes = [[width(text) for text in row] for row in every]
+    widths = [max(column, default=0) for column in zip(*sizes, strict=True)] or [0] * len(columns)
+    if room is not None:
         _narrow(columns, widths, room)
-    for row in every:
-        yield _line(columns, row, widths, room)
+    for row, size in zip(every, sizes, strict=True):
+        yield _line(columns, row, size, widths, room)
 
 
 def write(columns: Sequence[Column], rows: Iterable[Sequence[str]], header: bool = True) -> None:
@@ -68,11 +66,15 @@ def _narrow(columns: Sequence[Column], widths: list[int], room: int) -> None:
         widths[at] = min(widths[at], level)
 
 
-def _line(columns: Sequence[Column], row: Sequence[str], widths: list[int], room: int | None) -> str:
+def _line(
+    columns: Sequence[Column], row: Sequence[str], sizes: Sequence[int], widths: Sequence[int], room: int | None
+) -> str:
     cells = []
-    for column, text, wide in zip(columns, row, widths, strict=True):
-        shown = text if room is None else cut(text, wide)
-        space = " " * (wide - width(shown))
-        cells.append(space + shown if column.right else shown + space)
+    for column, text, size, wide in zip(columns, row, sizes, widths, strict=True):
+        if size > wide:
+            text = cut(text, wide)
+            size = width(text)
+        space = " " * (wide - size)
+        cells.append(space + text if column.right else text + space)
     line = " ".join(cells).rstrip()
     return line if room is None else cut(line, room)

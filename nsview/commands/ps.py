@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Iterable, Sequence
 
 from nsview.commands import column_choice
 from nsview.commands.column_choice import ChoiceError, sorted_by
+from nsview.commands.document import write_document
 from nsview.commands.listing import write
 from nsview.commands.processes import LEGEND, Asked, add_process_options, asked_of, look, object_of, wanted
 from nsview.commands.tree_drawing import drawn, order_siblings
@@ -46,13 +45,8 @@ def run(args: argparse.Namespace) -> int:
         return column_choice.refuse("ps", error)
     rows = sorted_by(wanted(scene, args, asked), asked.keys)
     if args.json:
-        document = {
-            "version": 1,
-            "reference": args.reference,
-            "processes": [object_of(row, asked) for row in rows],
-        }
-        json.dump(document, sys.stdout, indent=1)
-        sys.stdout.write("\n")
+        head = {"version": 1, "reference": args.reference}
+        write_document(head, "processes", (object_of(row, asked) for row in rows))
         return 0
     as_tree = not asked.keys if args.tree is None else args.tree
     write(column_choice.heading(asked.columns), _cells(rows, asked, as_tree), args.header)

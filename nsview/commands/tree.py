@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 
 from nsview.commands import column_choice, listing
 from nsview.commands.column_choice import ChoiceError, sorted_by
+from nsview.commands.document import write_document
 from nsview.commands.processes import LEGEND, Asked, add_process_options, asked_of, look, narrows, object_of, wanted
 from nsview.commands.tree_drawing import NAMES, drawn, order_siblings
 from nsview.host.columns.process_row import ProcessRow
@@ -141,7 +141,7 @@ def _cells(asked: Asked, line: Line | None, branches: str, dims: bool) -> list[s
 
 
 def _write_json(lines: Sequence[Line], tree: ProcessTree, reference: str, asked: Asked) -> None:
-    processes = [
+    processes = (
         {
             **object_of(line.process, asked),
             "parent": tree.parent(line.drawn.record.pid),
@@ -150,6 +150,5 @@ def _write_json(lines: Sequence[Line], tree: ProcessTree, reference: str, asked:
             "entered": [kind.name for kind, _ in line.entered],
         }
         for line in lines
-    ]
-    json.dump({"version": 1, "reference": reference, "processes": processes}, sys.stdout, indent=1)
-    sys.stdout.write("\n")
+    )
+    write_document({"version": 1, "reference": reference}, "processes", processes)

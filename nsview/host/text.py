@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 _LONE_BYTE = re.compile("[\udc80-\udcff]")
+_NARROW = re.compile("[ -~\u00a0-\u02ff\u2010-\u2027\u2500-\u259f\u25c6]*")
+"""Texts of one column for each character, told at once: Latin, dashes and dots, the lines of trees."""
 
 
 def printable(raw: bytes | str) -> str:
@@ -30,7 +32,7 @@ def _escaped(char: str) -> str:
 
 def width(text: str) -> int:
     """Return the columns a printable text takes on a terminal (UAX #11; combining marks take none)."""
-    if text.isascii():
+    if text.isascii() or _NARROW.fullmatch(text):
         return len(text)
     return sum(_columns(char) for char in text)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nsview.host import text as texts
 from nsview.host.text import cut, printable, width
 from nsview.host.units import bytes_text, count_text, microseconds_text, signed
 
@@ -63,3 +64,9 @@ def test_counts_are_grouped_and_differences_signed():
     assert microseconds_text(811_020_499) == "811 020 µs"
     assert signed(count_text(12)) == "+12"
     assert signed(count_text(-12)) == "−12"
+
+
+def test_what_is_told_at_once_to_be_narrow_is():
+    chars = [chr(code) for code in range(0x2600) if texts._NARROW.fullmatch(chr(code)) and chr(code).isprintable()]
+    assert len(chars) > 700
+    assert [char for char in chars if texts._columns(char) != 1] == []
