@@ -6,7 +6,6 @@ Loading the iterator takes as long as reading a thousand processes from /proc. S
 
 from __future__ import annotations
 
-import errno
 import os
 from enum import StrEnum
 from threading import Lock
@@ -25,10 +24,6 @@ class Producer(StrEnum):
 
     BPF = "bpf"
     PROC = "proc"
-
-
-_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
-"""What ends by itself, and would stop a reader of /proc too."""
 
 
 class Chooser:
@@ -79,7 +74,7 @@ class Chooser:
         try:
             return iterator.read()
         except OSError as error:
-            if error.errno in _PASSING:
+            if error.errno in obstacles.PASSING:
                 raise
             self._failed = Refusal(f"the iterator cannot be read any more: {error.strerror}")
             raise RefusedError(self._failed) from None

@@ -62,8 +62,8 @@ static uint64_t larger(uint64_t one, uint64_t other)
 }
 
 /* cputime_adjust() in kernel/sched/cputime.c: the ticks that hit in user and kernel mode say in which proportion the
- * exact time on a CPU is divided; neither part ever falls below what was told before. The kernel remembers that of
- * everyone who reads /proc, and we of ourselves.
+ * exact time on a CPU is divided, and neither part ever falls below what was told before. The kernel remembers that of
+ * readers of /proc; we remember what we told, and where both cannot be kept to, what we told.
  */
 static void adjust(struct task *task, const struct told *before)
 {
@@ -71,12 +71,11 @@ static void adjust(struct task *task, const struct told *before)
 	uint64_t told_utime = task->told_utime, told_stime = task->told_stime;
 
 	if (before) {
-		uint64_t most_utime = larger(told_utime, before->utime), most_stime = larger(told_stime, before->stime);
-
-		/* More than there was: the kernel and we divided it differently, and it goes by what /proc said. */
-		if (most_utime + most_stime <= runtime) {
-			told_utime = most_utime;
-			told_stime = most_stime;
+		told_utime = larger(told_utime, before->utime);
+		told_stime = larger(told_stime, before->stime);
+		if (told_utime + told_stime > runtime) {
+			told_utime = before->utime;
+			told_stime = before->stime;
 		}
 	}
 	if (told_utime + told_stime < runtime) {
@@ -153,6 +152,9 @@ static int add_each(struct scan *scan, struct task *task, const struct task *end
 	const struct told *old = before.told, *last = old + before.count;
 	int error = 0;
 
+	/* Every pid namespace has a process 1. Some kernels leave it out of their iterators. */
+	if (task == end || task->record.pid != 1)
+		error = add_process(scan, 1);
 	for (; task < end && !error; task++) {
 		struct record *record = &task->record;
 		const struct told *same = NULL;

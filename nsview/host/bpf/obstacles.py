@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from functools import cache
 
 from nsview.host.bpf.iterator import Refusal
 from spawner.namespaces import KINDS
+
+PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
+"""What ends by itself, and would stop a reader of /proc too."""
 
 BTF = "/sys/kernel/btf/vmlinux"
 NOHZ_FULL = "/sys/devices/system/cpu/nohz_full"
@@ -47,6 +51,8 @@ def of_reader() -> Refusal | None:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         user_namespace = os.readlink("/proc/self/ns/user")
     except OSError as error:  # no /proc, of a pid namespace in which we are not, or closed by a security module
+        if error.errno in PASSING:
+            raise
         return Refusal(f"{error.filename} cannot be read: {error.strerror}", "mount -t proc proc /proc")
     effective = int(status["CapEff"], 16)
     # Our pid in every namespace from that of /proc's mount down to our own.
