@@ -75,7 +75,7 @@ _KINDS: Mapping[str, tuple[Kind, Callable[[Any], Any]]] = {
     "devices": (_DEVICES, lambda value: value),
     "flag": (FLAG, lambda value: value),
     "ns": (DURATION, lambda value: value),
-    "pressure": (PERCENT, lambda value: None if value.some is None else value.some.avg10),
+    "pressure": (PERCENT, lambda value: (value.some or value.full).avg10),
     "quota": (CPUS, lambda value: math.inf if value.cpus is None else value.cpus),
     "word": (WORD, printable),
 }

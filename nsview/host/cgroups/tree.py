@@ -15,7 +15,7 @@ from nsview.host.cgroups.directory import Directory
 from nsview.host.cgroups.facts import FACTS, Fact
 from nsview.host.cgroups.hierarchies import Hierarchy
 from nsview.host.cgroups.paths import is_above, joined
-from nsview.host.cgroups.values import FREEZING, THAWED, Value
+from nsview.host.cgroups.values import FREEZING, FROZEN, THAWED, Value, flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,15 @@ def read_tree(
     these down and called ``path``, as the root of a cgroup namespace is ``/`` to those inside.
     """
     starts: dict[str, str] = {}
+    frozen_above: bool | None = False
     for hierarchy in hierarchies:
         start = path if roots is None else roots.get(hierarchy.key)
         directory = None if start is None else hierarchy.directory(start)
         if directory is not None:
             starts[hierarchy.key] = directory
-    found = _read(starts, path, tuple(facts))
+            if hierarchy.version == 2:
+                frozen_above = _frozen_above(hierarchy, directory)
+    found = _read(starts, path, tuple(facts), frozen_above)
     return _assembled(found, _placed(found)) if found else None
 
 
@@ -84,7 +87,9 @@ class _Reading:
     children: list[_Reading]
 
 
-def _read(directories: Mapping[str, str], path: str, facts: tuple[Fact, ...]) -> list[_Reading]:
+def _read(
+    directories: Mapping[str, str], path: str, facts: tuple[Fact, ...], frozen_above: bool | None
+) -> list[_Reading]:
     """Read the groups, each before those below it. No recursion: anybody can nest groups without end."""
     found: list[_Reading] = []
     pending: list[tuple[Mapping[str, str], str, _Reading | None]] = [(directories, path, None)]
@@ -110,19 +115,44 @@ def _read(directories: Mapping[str, str], path: str, facts: tuple[Fact, ...]) ->
         found.append(reading)
         if parent is not None:
             parent.children.append(reading)
-            _inherit_freezer(reading, parent)
+        _inherit_freezer(reading, frozen_above if parent is None else _freezes_those_below(parent))
         pending += [(below[group], joined(path, group), reading) for group in sorted(below, reverse=True)]
     return found
 
 
-def _inherit_freezer(group: _Reading, parent: _Reading) -> None:
-    """Version 2 has no file that says whether a group above is frozen: the cgroup.freeze of those above does."""
+def _inherit_freezer(group: _Reading, above: bool | None) -> None:
+    """Version 2 has no file that says whether a group above is set to freeze: the cgroup.freeze of those above does."""
     if "freezer" not in group.values or "freezer_parent" in group.values:
         return
-    above = parent.values.get("freezer_self") is True or parent.values.get("freezer_parent") is True
+    if group.values["freezer"] == FROZEN and group.values.get("freezer_self") is False:
+        above = True
+    if above is None:
+        group.unknown.add("freezer_parent")
+        return
     group.values["freezer_parent"] = above
+    group.sources["freezer_parent"] = ("cgroup.freeze of the groups above",)
     if above and group.values["freezer"] == THAWED:
         group.values["freezer"] = FREEZING
+
+
+def _freezes_those_below(group: _Reading) -> bool | None:
+    """Whether a group is set to freeze, or one above it; None is unknown."""
+    if "freezer" not in group.values:
+        return False  # the root of version 2, which has no such setting
+    return group.values.get("freezer_self") is True or bool(group.values.get("freezer_parent"))
+
+
+def _frozen_above(hierarchy: Hierarchy, directory: str) -> bool | None:
+    """Whether a group above a directory of version 2 is set to freeze; None where those above are not mounted."""
+    while directory != hierarchy.mount:
+        directory = directory.rpartition("/")[0]
+        with Directory(directory) as above:
+            text = above.read("cgroup.freeze")
+        if text is None:
+            return False if directory == hierarchy.mount else None
+        if flag(text):
+            return True
+    return None
 
 
 def _read_facts(group: _Reading, here: Mapping[str, Directory], facts: tuple[Fact, ...]) -> None:
