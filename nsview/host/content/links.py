@@ -29,6 +29,9 @@ HARDWARE = {1: "ether", 24: "ieee1394", 32: "infiniband", 280: "can", 512: "ppp"
             772: "loopback", 776: "sit", 778: "gre", 823: "ip6gre", 65534: "none"}  # fmt: skip
 """ARPHRD_*: linux/if_arp.h; what a link without a kind of its own is."""
 
+FAMILIES = {2: 4, 10: 6}
+"""AF_INET and AF_INET6; a listing has others too, as of multicast forwarding (RTNL_FAMILY_IPMR)."""
+
 SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
 ADDRESS_FLAGS = (
@@ -185,7 +188,8 @@ def _kind(message: Any) -> str:
 
 def addresses(messages: Iterable[Any], own: Mapping[int, str]) -> tuple[Address, ...]:
     """Return the addresses of pyroute2's RTM_NEWADDR messages, by link; ``own`` are the links' names by index."""
-    return tuple(_address(message, own) for message in sorted(messages, key=lambda message: message["index"]))
+    ours = (message for message in messages if message["family"] in FAMILIES)
+    return tuple(_address(message, own) for message in sorted(ours, key=lambda message: message["index"]))
 
 
 def _address(message: Any, own: Mapping[int, str]) -> Address:
@@ -195,7 +199,7 @@ def _address(message: Any, own: Mapping[int, str]) -> Address:
     label = _text(message.get_attr("IFA_LABEL"))
     name = own.get(message["index"])
     return Address(
-        family=4 if message["family"] == 2 else 6,
+        family=FAMILIES[message["family"]],
         address=address,
         prefix=message["prefixlen"],
         link=message["index"],

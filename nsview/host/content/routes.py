@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nsview.host.content.links import SCOPES
+from nsview.host.content.links import FAMILIES, SCOPES
 
 TABLES = {253: "default", 254: "main", 255: "local"}
 
@@ -56,7 +56,11 @@ class Route:
 
 def routes(messages: Iterable[Any], own: Mapping[int, str]) -> tuple[Route, ...]:
     """Return the routes of pyroute2's RTM_NEWROUTE messages in the kernel's order; ``own`` are the links' names."""
-    return tuple(_route(message, own) for message in messages if not message["flags"] & _RTM_F_CLONED)
+    return tuple(
+        _route(message, own)
+        for message in messages
+        if message["family"] in FAMILIES and not message["flags"] & _RTM_F_CLONED
+    )
 
 
 def _route(message: Any, own: Mapping[int, str]) -> Route:
@@ -70,7 +74,7 @@ def _route(message: Any, own: Mapping[int, str]) -> Route:
     target = message.get_attr("RTA_DST")
     number = message["type"]
     return Route(
-        family=4 if message["family"] == 2 else 6,
+        family=FAMILIES[message["family"]],
         destination="default" if target is None else f"{target}/{message['dst_len']}",
         hops=hops,
         table=TABLES.get(table, str(table)),
