@@ -35,10 +35,10 @@ def compare(
     Raises ProcessGoneError when either process is not there.
     """
     with PinnedProcess(first, first_start) as one, PinnedProcess(second, second_start) as other:
-        answers = {name: _equal(first, second, kind) for name, kind in RESOURCES.items()}
+        answers = {name: _equal(one.leader, other.leader, kind) for name, kind in RESOURCES.items()}
         for name in ("IO", "SYSVSEM"):
             if answers[name]:
-                answers[name] = _is_real(first, name)
+                answers[name] = _is_real(one.leader, name)
         if answers["VM"] and _KERNEL_THREAD in (_kind(one), _kind(other)):
             answers["VM"] = None
         gone = not (one.is_there() and other.is_there())
@@ -59,8 +59,8 @@ def common_files(
     one, two = targets
     pairs = []
     for number, other in _candidates(one, two):
-        same = _equal(first.pid, second.pid, _FILE, number, other)
-        if same is None and _equal(first.pid, second.pid, RESOURCES["FILES"]) is None:
+        same = _equal(first.leader, second.leader, _FILE, number, other)
+        if same is None and _equal(first.leader, second.leader, RESOURCES["FILES"]) is None:
             return None  # not this descriptor was closed meanwhile, but nothing is told
         if same:
             pairs.append((number, other))
@@ -86,8 +86,11 @@ _DEAD, _KERNEL_THREAD, _LIVING = "dead", "kernel thread", "living"
 
 
 def _kind(process: PinnedProcess) -> str:
-    fields = process.stat_fields()
-    if fields is None or int(fields[6]) & PF_EXITING:
+    text = process.read(f"task/{process.leader}/stat")
+    if not text:
+        return _DEAD
+    fields = text[text.rindex(b")") + 2 :].split()
+    if int(fields[6]) & PF_EXITING:
         return _DEAD
     return _KERNEL_THREAD if int(fields[6]) & PF_KTHREAD else _LIVING
 

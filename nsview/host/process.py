@@ -9,6 +9,11 @@ from types import TracebackType
 ORDINARY = frozenset((errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM))
 """Answers of a process that is gone, has no such thing, or does not let us look: unknown, not an error."""
 
+_OF_ALL_THREADS = frozenset(
+    ("cmdline", "cwd", "environ", "exe", "fd", "fdinfo", "mountinfo", "net", "ns", "root", "smaps_rollup")
+)
+"""What of /proc/PID every thread's directory has, and the main thread's is empty once that has ended."""
+
 
 class ProcessGoneError(LookupError):
     """There is no such process, or not any more: ``pid``, and ``start_time`` (ticks) when it was given."""
@@ -25,22 +30,30 @@ class PinnedProcess:
 
     The descriptor holds the kernel's struct pid, not the number (fs/proc/base.c), so a reused pid is never
     read. Use as a context manager.
+
+    The main thread may have ended before the others (pthread_exit(3) in main): it has given back memory,
+    files and namespaces, which live on in the other threads. Then ``leader`` is the tid of one of those, else
+    the pid, and what all threads share is read through it.
     """
 
     def __init__(self, pid: int, start_time: int | None = None) -> None:
         """Pin the process; ProcessGoneError when there is none, or not the one started at ``start_time``."""
         self.pid = pid
+        self.leader = pid
+        self._living = ""
         try:
             self._directory = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in ORDINARY:
                 raise ProcessGoneError(pid, start_time) from None
             raise
-        started = self._started()
-        if started is None or start_time not in (None, started):
+        stat = self.stat_fields()
+        if stat is None or start_time not in (None, int(stat[19])):
             os.close(self._directory)
             raise ProcessGoneError(pid, start_time)
-        self.start_time = started
+        self.start_time = int(stat[19])
+        if stat[0] == b"Z" and int(stat[17]) > 1:
+            self._choose_leader()
 
     def __enter__(self) -> PinnedProcess:
         """Return itself."""
@@ -59,7 +72,7 @@ class PinnedProcess:
     def open(self, name: str) -> int | None:
         """Open /proc/PID/``name`` for reading and return the descriptor, which is the caller's to close."""
         try:
-            return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
+            return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
         except OSError as error:
             _tolerate(error)
             return None
@@ -83,7 +96,7 @@ class PinnedProcess:
     def link(self, name: str) -> str | None:
         """Return what the symbolic link /proc/PID/``name`` says."""
         try:
-            return os.readlink(name, dir_fd=self._directory)
+            return os.readlink(self._path(name), dir_fd=self._directory)
         except OSError as error:
             _tolerate(error)
             return None
@@ -104,7 +117,7 @@ class PinnedProcess:
     def stat(self, name: str) -> os.stat_result | None:
         """Return the status of what /proc/PID/``name`` leads to."""
         try:
-            return os.stat(name, dir_fd=self._directory)
+            return os.stat(self._path(name), dir_fd=self._directory)
         except OSError as error:
             _tolerate(error)
             return None
@@ -112,7 +125,7 @@ class PinnedProcess:
     def attribute(self, name: str, attribute: str) -> bytes | None:
         """Return an extended attribute of what /proc/PID/``name`` leads to; None when it has none such."""
         try:
-            return os.getxattr(f"/proc/self/fd/{self._directory}/{name}", attribute)
+            return os.getxattr(f"/proc/self/fd/{self._directory}/{self._path(name)}", attribute)
         except OSError as error:
             if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
                 return None
@@ -129,6 +142,8 @@ class PinnedProcess:
         text = self.read("status")
         if not text:
             return None
+        if self._living:  # what the main thread has no more; its own comes last and counts
+            text = (self.read(f"{self._living}status") or b"") + text
         lines = (line.split(":", 1) for line in text.decode("utf-8", "backslashreplace").splitlines() if ":" in line)
         return {key: value.strip() for key, value in lines}
 
@@ -136,6 +151,17 @@ class PinnedProcess:
         """Return the fields of /proc/PID/stat from the state on: field N of proc_pid_stat(5) is at N - 3."""
         text = self.read("stat")
         return None if not text else text[text.rindex(b")") + 2 :].split()
+
+    def _choose_leader(self) -> None:
+        """Find a thread that lives; the main thread has not been reaped and its number is not used again."""
+        for tid in sorted(map(int, self.names("task") or ())):
+            text = self.read(f"task/{tid}/stat")
+            if text and text[text.rindex(b")") + 2 :][:1] not in (b"Z", b"X"):
+                self.leader, self._living = tid, f"task/{tid}/"
+                return
+
+    def _path(self, name: str) -> str:
+        return self._living + name if self._living and name.partition("/")[0] in _OF_ALL_THREADS else name
 
     def _started(self) -> int | None:
         fields = self.stat_fields()

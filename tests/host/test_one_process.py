@@ -185,3 +185,53 @@ def test_comparing_everything_leaves_no_descriptor_and_no_thread(nothing_left, f
     pid, _ = forked()
     for _ in range(3):
         compare_processes(os.getpid(), pid, wanted=ALL)
+
+
+WITHOUT_MAIN_THREAD = """
+import ctypes, os, sys, threading
+kept = open("/dev/zero")
+def wait_for_main():
+    while open(f"/proc/self/task/{os.getpid()}/stat").read().rpartition(")")[2].split()[0] != "Z":
+        threading.Event().wait(0.005)
+    print("ready", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+threading.Thread(target=wait_for_main).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@pytest.fixture
+def without_main_thread():
+    """A process whose main thread has ended, and another lives."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_MAIN_THREAD], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        yield process.pid
+        assert process.stdin
+        process.stdin.close()
+
+
+def test_what_its_main_thread_has_given_back_is_read_of_a_thread_that_lives(without_main_thread):
+    with PinnedProcess(without_main_thread) as process:
+        assert process.status()["State"].startswith("Z")
+        assert process.leader != process.pid
+        assert process.namespace("net") == os.stat("/proc/self/ns/net").st_ino
+        assert "/dev/zero" in {process.link(f"fd/{name}") for name in process.names("fd")}
+        assert process.status()["Umask"]
+    rows = {(row.section, row.attribute): row for row in compare_processes(os.getpid(), without_main_thread)}
+    assert rows["namespaces", "mnt"].same is True
+    assert rows["files", "cwd"].child == os.getcwd()
+    assert rows["usage", "rss"].child is not None
+    assert rows["usage", "open files"].child != "0"
+    assert rows["identity", "pid inside"].child == str(without_main_thread)
+
+
+@pytest.mark.needs("kcmp")
+def test_sharing_with_a_process_without_main_thread_is_told_of_its_living_one(without_main_thread):
+    rows = {row.attribute: row for row in compare_processes(os.getpid(), without_main_thread, wanted=["sharing"])}
+    assert rows["VM"].same is rows["FILES"].same is rows["FS"].same is False
+    itself = compare_processes(without_main_thread, without_main_thread, wanted=["sharing"])
+    assert {row.attribute for row in itself if row.same} >= {"VM", "FILES", "FS", "SIGHAND"}
