@@ -213,10 +213,7 @@ def _tree(
     everybody = frozenset[int]().union(*(top.subtree for top in tops))
     names = {pid: record.comm for pid, record in take(everybody).records.items()} if processes else {}
     for top in tops:
-        leading = _leading(top, matching)
-        for lines, depth, group in branches(top):
-            if group.path not in leading:
-                continue
+        for lines, depth, group in branches(top, _leading(top, matching)):
             yield cells(asked.columns, rows[group.path], lines, group.path in matching)
             for pid in sorted(group.processes or ()) if processes and group.path in matching else ():
                 said = f"{'   ' * (depth + 1)}{pid} {names.get(pid, show(None))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from nsview.commands.column_choice import heading
 from nsview.commands.listing import Column as Listed
@@ -33,16 +33,20 @@ USUAL_COLUMNS = tuple(_TABLE[name] for name in USUAL)
 TREE_COLUMNS = tuple(heading(USUAL_COLUMNS))
 
 
-def branches(top: Group) -> Iterator[tuple[str, int, Group]]:
-    """Yield the lines of the tree left of a group's name, its depth, and the group."""
-    pending: list[tuple[str, str, int, Group]] = [("", "", 0, top)]
+def branches(top: Group, shown: Container[str] | None = None) -> Iterator[tuple[str, int, Group]]:
+    """Yield the lines of the tree left of a group's name, its depth, and the group; only groups whose paths are shown.
+
+    What leads to a group that is shown must be shown too.
+    """
+    pending: list[tuple[str, str, int, Group]] = [("", "", 0, top)] if shown is None or top.path in shown else []
     while pending:
         own, below, depth, group = pending.pop()
         yield own, depth, group
-        last = len(group.children) - 1
+        children = [child for child in group.children if shown is None or child.path in shown]
+        last = len(children) - 1
         pending += [
             (below + ("└─ " if at == last else "├─ "), below + ("   " if at == last else "│  "), depth + 1, child)
-            for at, child in reversed(list(enumerate(group.children)))
+            for at, child in reversed(list(enumerate(children)))
         ]
 
 
