@@ -38,7 +38,7 @@ def inside(namespace: Namespace, snapshot: Snapshot, found: Mapping[int, Namespa
     Needs no privilege: what cannot be read is unknown, and the result says why.
     """
     reader = READERS.get(namespace.kind.name)
-    return None if reader is None else reader(_Asked(namespace, snapshot, Opener(snapshot, found)))
+    return None if reader is None else reader(_Asked(namespace, snapshot, found, Opener(snapshot, found)))
 
 
 def write_inside(content: Inside, header: bool) -> None:
@@ -56,6 +56,7 @@ class _Asked:
 
     namespace: Namespace
     snapshot: Snapshot
+    found: Mapping[int, Namespace]
     opener: Opener
 
     def entered(self, action: Callable[[int], T]) -> tuple[T | None, str | None]:
@@ -153,7 +154,7 @@ def seconds(nanoseconds: int) -> str:
 
 
 def _pid(asked: _Asked) -> Inside:
-    content, records = read_pid(asked.namespace.members, asked.snapshot), asked.snapshot.records
+    content, records = read_pid(asked.namespace.inode, asked.namespace.members, asked.snapshot), asked.snapshot.records
     init = None if content.init is None else f"{content.init} {records[content.init].comm}"
     sections = [facts("first process", [("init", init)])]
     if any(numbers is None or len(numbers) > 1 for numbers in content.numbers.values()):
@@ -178,7 +179,8 @@ def _network(asked: _Asked) -> Inside:
             content = network_content.read_through(process, why)
     owners = find_owners({one.inode for one in content.sockets or ()}, asked.snapshot.records.values())
     names = network_content.names_in_run().get(asked.namespace.inode, ())
-    return network_words.shown(content, asked.namespace.inode, names, owners)
+    called = {one.inode: one.name for one in asked.found.values() if one.kind is asked.namespace.kind}
+    return network_words.shown(content, asked.namespace.inode, names, owners, called)
 
 
 def _mount(asked: _Asked) -> Inside:

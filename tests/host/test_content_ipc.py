@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from dwellers import acting, opened, told
+from dwellers import acting, opened, shell, told
 
 from nsview.host.content.ipc import IpcContent, parse_shared_memory, read_ipc
 
@@ -123,12 +124,12 @@ def test_an_empty_namespace_has_nothing_known_to_be_nothing(nothing_left, unshar
     assert (found.message_queues, found.semaphores, found.shared_memory, found.posix_queues) == ((), (), (), ())
 
 
-def test_a_namespace_that_only_a_descriptor_holds_still_has_its_objects(nothing_left, unshared):
-    pid = unshared("--ipc")
-    with opened(pid, "ipc") as fds:
-        with acting(pid, MAKE, "i"):
-            pass
-        os.kill(pid, 9)
+def test_a_namespace_that_only_a_descriptor_holds_still_has_its_objects(nothing_left):
+    with ExitStack() as stack:
+        with shell("--ipc") as pid:
+            fds = stack.enter_context(opened(pid, "ipc"))
+            with acting(pid, MAKE, "i"):
+                pass
         found = read_ipc(*fds)
     assert [row.key for row in found.semaphores] == [7]
     assert {row.name for row in found.posix_queues} == {"/posix", "/b\\x1b[2J\\n\\xff"}

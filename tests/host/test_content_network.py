@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import socket
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-from dwellers import acting, documents, opened, told
+from dwellers import acting, documents, kept, opened, told
 
 from nsview.host.content.network import NetworkContent, names_in_run, read_network, read_through
 from nsview.host.content.socket_owners import Owners, find_owners
@@ -255,10 +256,9 @@ def test_sockets_of_a_process_elsewhere_belong_to_the_namespace_they_were_made_i
         assert [owner.pid for owner in content.owners(80, owners)] == [process.pid]
 
 
-def test_a_namespace_that_only_a_descriptor_holds(nothing_left, unshared):
-    pid = unshared("--net", script="ip link set lo up; ip link add one type veth peer name two")
-    with opened(pid, "net") as fds:
-        os.kill(pid, 9)
+def test_a_namespace_that_only_a_descriptor_holds(nothing_left):
+    script = "ip link set lo up; ip link add one type veth peer name two"
+    with kept("net", options=("--net",), script=script) as fds:
         content = read_network(*fds)
     assert [link.name for link in content.links] == ["lo", "two", "one"]
     assert "127.0.0.1" in [address.address for address in content.addresses]
@@ -280,6 +280,15 @@ def test_hostile_names_of_links_are_harmless(nothing_left, unshared):
 def both(pid: int) -> Iterator[tuple[NetworkContent, NetworkContent]]:
     with opened(pid, "net") as fds, PinnedProcess(pid) as process:
         yield read_network(*fds), read_through(process)
+
+
+def test_within_a_running_event_loop_it_is_read_as_anywhere(pair):
+    """pyroute2's synchronous sockets refuse to work in a thread that runs a loop, as the UI's does."""
+
+    async def look() -> NetworkContent:
+        return read_network(pair.far_fd)
+
+    assert [link.name for link in asyncio.run(look()).links] == ["lo", "far"]
 
 
 def test_without_entering_the_files_of_a_process_tell_what_they_can(pair):

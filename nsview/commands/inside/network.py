@@ -4,7 +4,7 @@ veth ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from nsview.commands.inside.section import Inside, Section, facts
@@ -49,9 +49,13 @@ _NO_MAC = (None, "00:00:00:00:00:00")
 _INTERNET = ("tcp", "udp", "udplite")
 
 
-def shown(content: NetworkContent, namespace: int, names: Sequence[str], owners: Owners) -> Inside:
-    """Word what was read of the namespace with an inode; ``names`` are ip-netns(8)'s, ``owners`` of all sockets."""
-    links = None if content.links is None else [_link(link, namespace) for link in content.links]
+def shown(
+    content: NetworkContent, namespace: int, names: Sequence[str], owners: Owners, called: Mapping[int, str | None]
+) -> Inside:
+    """Word what was read of the namespace with an inode; ``names`` are ip-netns(8)'s, ``owners`` of all sockets,
+    ``called`` what people call network namespaces.
+    """
+    links = None if content.links is None else [_link(link, namespace, called) for link in content.links]
     addresses = None if content.addresses is None else [_address(address) for address in content.addresses]
     hardware = [(link.mac, link.name, "-", "hardware") for link in content.links or () if link.mac not in _NO_MAC]
     sections = [
@@ -70,7 +74,7 @@ def _section(
     return Section(title, columns, rows or (), (UNKNOWN, *notes) if rows is None else notes)
 
 
-def _link(link: Link, namespace: int) -> tuple[str, ...]:
+def _link(link: Link, namespace: int, called: Mapping[int, str | None]) -> tuple[str, ...]:
     return (
         show(link.index),
         link.name,
@@ -79,7 +83,7 @@ def _link(link: Link, namespace: int) -> tuple[str, ...]:
         show(link.mtu),
         _counter(link, "rx_bytes"),
         _counter(link, "tx_bytes"),
-        _leads_to(link, namespace),
+        _leads_to(link, namespace, called),
     )
 
 
@@ -96,22 +100,25 @@ def _counter(link: Link, name: str) -> str:
     return bytes_text(link.counters[name]) if name in link.counters else UNKNOWN
 
 
-def _leads_to(link: Link, namespace: int) -> str:
+def _leads_to(link: Link, namespace: int, called: Mapping[int, str | None]) -> str:
     words = []
     if link.peer is not None:
-        words.append(f"→ {_other(link.peer, namespace)}")
+        words.append(f"→ {_other(link.peer, namespace, called)}")
     if link.below is not None:
-        words.append(f"on {_other(link.below, namespace)}")
+        words.append(f"on {_other(link.below, namespace, called)}")
     if link.master is not None:
-        words.append(f"in {_other(link.master, namespace)}")
+        words.append(f"in {_other(link.master, namespace, called)}")
     if link.alias is not None:
         words.append(f"“{link.alias}”")
     return ", ".join(words)
 
 
-def _other(other: OtherLink, namespace: int) -> str:
+def _other(other: OtherLink, namespace: int, called: Mapping[int, str | None]) -> str:
     name = f"index {other.index}" if other.name is None else other.name
-    return name if other.namespace == namespace else f"{name} in net {show(other.namespace)}"
+    if other.namespace == namespace:
+        return name
+    label = None if other.namespace is None else called.get(other.namespace)
+    return f"{name} in net {show(other.namespace)}" + ("" if label is None else f" ({label})")
 
 
 def _address(address: Address) -> tuple[str, ...]:

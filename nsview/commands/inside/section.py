@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nsview.commands.listing import Column, show
 
-NOT_OPENED = "nothing that we may look at leads into this namespace: run with sudo"
+NOT_OPENED = "it has ended, or nothing that we may look at leads into it (root sees more)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -19,10 +20,15 @@ class PidContent:
     numbers: Mapping[int, tuple[int, ...] | None]
 
 
-def read_pid(members: Iterable[int], snapshot: Snapshot) -> PidContent:
-    """Return what the snapshot has of the members; the kernel is asked only of those two levels below us."""
+def read_pid(namespace: int, members: Iterable[int], snapshot: Snapshot) -> PidContent:
+    """Return what the snapshot has of the members of a namespace (inode).
+
+    The kernel is asked only of those that are two levels below us, or deeper.
+    """
     numbers = {pid: _numbers(snapshot.records[pid]) for pid in members}
     init = next((pid for pid in numbers if snapshot.records[pid].inner_pid == 1), None)
+    if init is None and namespace == os.stat("/proc/self/ns/pid").st_ino and 1 in snapshot.records:
+        init = 1  # of our own namespace, and does not let itself be asked
     return PidContent(init, numbers)
 
 
