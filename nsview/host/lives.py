@@ -31,7 +31,8 @@ class Life:
     birth; ``ppid``: at the last look, or whom the end was told to. ``names``: what it was called, the oldest first; the
     first is the parent's as of the birth (a child made with CLONE_PARENT has its maker's instead, which no event
     tells, until its own exit says). ``execs``: how many programs it began. ``exit_code``: status as of wait(2).
-    ``threads``: alive at once, as far as known. ``not_before_ns``: what is told of earlier times is of another.
+    ``threads``: alive at once, as far as known. ``not_before_ns``: what is told of earlier times is of
+    another; ``first_seen_ns``: when the first look that shows it was over.
     """
 
     pid: int
@@ -47,6 +48,7 @@ class Life:
     exit_code: int | None = None
     dumped_core: bool = False
     not_before_ns: int = 0
+    first_seen_ns: int = 0
     cpu_ns: int | None = None
     cpu_most_ns: int | None = None
     utime_us: int | None = None
@@ -115,8 +117,8 @@ class Lives:
             if life is not None and life.threads is not None:
                 life.threads += 1
             return []
-        if life is not None and life.born_ns is None and _can_be(event.when_ns, life.start_time):
-            # A look showed it before its birth was read from the queue.
+        if life is not None and life.born_ns is None and event.when_ns <= life.first_seen_ns:
+            # A look showed it before its birth was read from the queue; what was born later is another.
             life.born_ns = life.not_before_ns = event.when_ns
             life.parent = event.parent
             return []
@@ -176,10 +178,10 @@ class Lives:
             if life is not None and life.pid not in missed:
                 # What was born during the look may have a predecessor there.
                 if life.born_ns is None or life.born_ns < snapshot.when_ns:
-                    _look_at(life, record, asleep)
+                    _look_at(life, record, snapshot, asleep)
             elif life is not None or not self._has_ended_since(record, snapshot, asleep):
                 life = self.going[record.pid] = Life(record.pid)
-                _look_at(life, record, asleep)
+                _look_at(life, record, snapshot, asleep)
                 appeared.append(life)
         return appeared
 
@@ -211,17 +213,13 @@ def _is_missed(life: Life, snapshot: Snapshot, asleep: int) -> bool:
         return True
     if life.start_time is not None:
         return record.start_time != life.start_time
-    return life.born_ns is not None and not _can_be(life.born_ns, record.start_time, asleep)
+    # A successor, for what is its own start was noted before its birth was told, and is cut to a tick.
+    return life.born_ns is not None and started_ns(record.start_time, asleep) >= life.born_ns + TICK_NS
 
 
-def _can_be(born_ns: int, start_time: int | None, asleep: int | None = None) -> bool:
-    """Tell whether what was born then can have this start time, noted shortly before and cut to a tick."""
-    return start_time is None or -TICK_NS < born_ns - started_ns(start_time, asleep) <= _EARLIER_NS
-
-
-def _look_at(life: Life, record: ProcessRecord, asleep: int) -> None:
+def _look_at(life: Life, record: ProcessRecord, snapshot: Snapshot, asleep: int) -> None:
     if life.start_time is None:
-        life.start_time = record.start_time
+        life.start_time, life.first_seen_ns = record.start_time, snapshot.ended_ns
         life.not_before_ns = life.born_ns or started_ns(record.start_time, asleep)
     life.ppid = record.ppid or None
     life.threads = record.threads
@@ -235,6 +233,3 @@ def _has_ended(record: ProcessRecord) -> bool:
 
 _ORDER_NS = 100_000_000
 """Events of several CPUs come in the order in which they got into the queue, by far less out of that of their times."""
-
-_EARLIER_NS = 1_000_000_000
-"""A fork that is told longer after the start it noted is that of another process."""
