@@ -43,7 +43,8 @@ def mounts_inside(fd: int | None, process: PinnedProcess | None, snapshot: Snaps
             why = error.reason
     table = seen if whole is None else whole
     if table is None:
-        return Inside((Section("mounts", COLUMNS, (), because(why)),), {"mounts": None, "unknown_because": why})
+        unknown: dict[str, object] = {"seen_from": None, "mounts": None, "peer_groups": None, "unknown_because": why}
+        return Inside((Section("mounts", COLUMNS, (), because(why)),), unknown)
     inode = _inode(fd, process)
     tables = mounts_by_namespace(snapshot)
     if inode is not None:
