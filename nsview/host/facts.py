@@ -144,7 +144,8 @@ def _mounts(text: bytes | None) -> frozenset[tuple[str, str, str]] | None:
     if text is None:
         return None
     mounts = set()
-    for line in text.splitlines():
+    # Not splitlines(): the kernel escapes newlines in paths, but no carriage returns (fs/proc_namespace.c: mangle()).
+    for line in filter(None, text.split(b"\n")):
         words = line.split(b" ")
         rest = words[words.index(b"-") + 1 :]
         mounts.add((printable(words[4]), printable(rest[1]), printable(rest[0])))
@@ -167,4 +168,4 @@ def _cgroups(text: bytes | None) -> tuple[str, ...] | None:
     """
     if text is None:
         return None
-    return tuple(printable(line.split(b":", 1)[1]) for line in text.splitlines())
+    return tuple(printable(line.split(b":", 1)[1]) for line in text.split(b"\n") if line)

@@ -144,7 +144,8 @@ class PinnedProcess:
             return None
         if self._living:  # what the main thread has no more; its own comes last and counts
             text = (self.read(f"{self._living}status") or b"") + text
-        lines = (line.split(":", 1) for line in text.decode("utf-8", "backslashreplace").splitlines() if ":" in line)
+        # Not splitlines(): a name may hold carriage returns and the like (fs/proc/array.c: proc_task_name()).
+        lines = (line.split(":", 1) for line in text.decode("utf-8", "backslashreplace").split("\n") if ":" in line)
         return {key: value.strip() for key, value in lines}
 
     def stat_fields(self) -> list[bytes] | None:

@@ -73,7 +73,7 @@ def _read(process: PinnedProcess, tid: int, own: Mapping[str, str | None]) -> Th
 
 
 def _inner(status: bytes | None) -> tuple[int, ...] | None:
-    for line in (status or b"").splitlines():
+    for line in (status or b"").split(b"\n"):  # a name may hold carriage returns
         if line.startswith(b"NSpid:"):
             return tuple(int(word) for word in line.split()[1:])
     return None

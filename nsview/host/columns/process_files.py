@@ -81,7 +81,7 @@ def cgroup(process: PinnedProcess) -> str | None:
 @lru_cache(maxsize=4096)
 def groups_of(text: bytes) -> str:
     """Word the lines of proc_pid_cgroup(5): the root alone, a path, or ``controllers:path …``."""
-    lines = [line.split(b":", 2)[1:] for line in text.splitlines() if line.count(b":") >= 2]
+    lines = [line.split(b":", 2)[1:] for line in _lines(text)]
     paths = {path for _, path in lines}
     if len(paths) <= 1:
         return printable(b"".join(paths))
@@ -89,6 +89,11 @@ def groups_of(text: bytes) -> str:
     if len({path for _, path in below}) == 1:
         return printable(below[0][1])
     return " ".join(printable(names + b":" + path) for names, path in below)
+
+
+def _lines(text: bytes) -> list[bytes]:
+    """Split at newlines alone, which the kernel has in no group's name: other ends of lines are part of one."""
+    return [line for line in text.split(b"\n") if line.count(b":") >= 2]
 
 
 def container(process: PinnedProcess) -> str | None:
@@ -101,7 +106,7 @@ def container(process: PinnedProcess) -> str | None:
 def _container_of(text: bytes) -> str:
     from nsview.host.containers import container_of  # only for who asks
 
-    told = container_of([os.fsdecode(line.split(b":", 2)[2]) for line in text.splitlines() if line.count(b":") >= 2])
+    told = container_of([os.fsdecode(line.split(b":", 2)[2]) for line in _lines(text)])
     return "-" if told is None else printable(told.name)
 
 
