@@ -38,7 +38,7 @@ def read_here() -> tuple[Socket, ...]:
     )  # fmt: skip
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as netlink:
         netlink.sendall(header + request)
-        return tuple(_socket(payload) for payload in _payloads(netlink))
+        return tuple(decoded(payload) for payload in _payloads(netlink))
 
 
 def _payloads(netlink: socket.socket) -> Iterator[memoryview]:
@@ -55,7 +55,8 @@ def _payloads(netlink: socket.socket) -> Iterator[memoryview]:
             packet = packet[(length + 3) & ~3 :]
 
 
-def _socket(payload: memoryview) -> Socket:
+def decoded(payload: memoryview) -> Socket:
+    """Return the socket of a message (struct unix_diag_msg). Pure."""
     _, kind, state, _, inode, _ = _MESSAGE.unpack_from(payload)
     attributes = dict(_attributes(payload[_MESSAGE.size :]))
     name = attributes.get(_NAME)

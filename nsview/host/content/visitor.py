@@ -46,7 +46,7 @@ def read_by_owner(namespace: int) -> Any:
         content = _visited(owner, namespace, kind.name)
         with dwelling((owner,)) as process:
             maps = read_user(process)
-    return _as_ours(content, maps)
+    return as_ours(content, maps)
 
 
 def _visited(owner: int, namespace: int, reading: str) -> Any:
@@ -61,10 +61,10 @@ def _visited(owner: int, namespace: int, reading: str) -> Any:
     return answer
 
 
-def _as_ours(value: Any, maps: UserContent) -> Any:
-    """Put our ids for those inside, in every value of a content."""
+def as_ours(value: Any, maps: UserContent) -> Any:
+    """Return a content, or a tuple of its values, with our ids for those inside. Pure."""
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
-        return tuple(_as_ours(one, maps) for one in value)
+        return tuple(as_ours(one, maps) for one in value)
     if not is_dataclass(value) or isinstance(value, type):
         return value
     changed = {}
@@ -74,7 +74,7 @@ def _as_ours(value: Any, maps: UserContent) -> Any:
             extents: tuple[Extent, ...] = getattr(maps, _IDS[field.name]) or ()
             changed[field.name] = outside(extents, found)
         elif isinstance(found, tuple) or is_dataclass(found):
-            changed[field.name] = _as_ours(found, maps)
+            changed[field.name] = as_ours(found, maps)
     return replace(value, **changed)
 
 
