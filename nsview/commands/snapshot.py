@@ -9,17 +9,18 @@ import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import BinaryIO
 
 import nsview
 from nsview.commands.recording_summary import summary
+from nsview.host.events.connector import Connector
 from nsview.host.events.refusal import SourceRefusedError
 from nsview.host.namespaces import discover
 from nsview.host.recording import RecordingError
 from nsview.host.recording.namespace_object import to_object
-from nsview.host.recording.recorder import Listener, Plan, Recorder, header
+from nsview.host.recording.recorder import Plan, Recorder, header
 from nsview.host.recording.writer import Writer
 from nsview.host.snapshot import ProcessRecord, take
 from nsview.host.text import printable
@@ -102,22 +103,21 @@ def _object(record: ProcessRecord) -> dict[str, object]:
 def _record(args: argparse.Namespace, over_time: bool) -> int:
     interval = 1.0 if args.interval is None else args.interval
     plan = Plan(interval, args.count if over_time else 1, args.duration, args.namespaces)
-    with ExitStack() as stack:
-        listener, refused = None, None
-        if args.events is not False and over_time:
-            try:
-                listener = Listener()
-            except SourceRefusedError as error:
-                refused = error
-        if refused is not None and args.events:
-            return _refuse(f"events cannot be recorded: {refused}", FAILED)
-        if refused is not None:
-            print(f"nsview snapshot: recording without events: {refused}", file=sys.stderr)
-        if listener is not None:
-            stack.enter_context(listener)
+    events: Connector | None = None
+    refused = None
+    if args.events is not False and over_time:
+        try:
+            events = Connector()
+        except SourceRefusedError as error:
+            refused = error
+    if refused is not None and args.events:
+        return _refuse(f"events cannot be recorded: {refused}", FAILED)
+    if refused is not None:
+        print(f"nsview snapshot: recording without events: {refused}", file=sys.stderr)
+    with nullcontext() if events is None else events:
         name = "standard output" if args.output == "-" else printable(args.output)
         try:
-            file = stack.enter_context(_opened(args.output))
+            file = _opened(args.output)
         except FileExistsError:
             return _refuse(f"{name} is there already: remove it, or record to another file")
         except OSError as error:
@@ -125,16 +125,16 @@ def _record(args: argparse.Namespace, over_time: bool) -> int:
         facts = header(
             _producer(),
             interval_ns=round(interval * 1e9) if over_time else None,
-            events=None if listener is None else listener.describes_itself,
+            events=None if events is None else events.describes_itself,
             refused=None if refused is None else str(refused),
         )
         try:
-            writer = Writer(file, facts, compress=args.output.endswith(".gz"))
-            recorder = Recorder(writer, plan, listener)
-            with _stopped_by_signals(recorder.stop.set):
-                recorder.run()
+            with nullcontext() if args.output == "-" else file:
+                recorder = Recorder(Writer(file, facts, compress=args.output.endswith(".gz")), plan, events)
+                with _stopped_by_signals(recorder.stop.set):
+                    recorder.run()
         except BrokenPipeError:
-            raise
+            raise  # our reader went away: cli.main() knows what to do
         except OSError as error:
             return _refuse(f"recording to {name} failed: {error.strerror}", FAILED)
     return 0
@@ -144,12 +144,10 @@ def _producer() -> str:
     return f"nsview {nsview.__version__}"
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    """Open a new file that only we may read, or what is no regular file, as a pipe."""
+def _opened(path: str) -> BinaryIO:
+    """Open a new file that only we may read, or what is no regular file, as a pipe; - is standard output."""
     if path == "-":
-        yield sys.stdout.buffer
-        return
+        return sys.stdout.buffer
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -157,8 +155,7 @@ def _opened(path: str) -> Iterator[BinaryIO]:
         if stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise
-    with open(fd, "wb") as file:
-        yield file
+    return open(fd, "wb")
 
 
 @contextmanager

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 
-from nsview.host.events.connector import Connector
 from nsview.host.events.event import Event
-from nsview.host.events.refusal import SourceRefusedError
+from nsview.host.events.source import Source
 from nsview.host.namespaces import Namespace, discover, namespaces_of
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.recording.form import Header
@@ -24,6 +23,9 @@ from spawner.namespaces import KINDS
 
 _GATHER = 0.05
 """Seconds that events are let come together, so as to wake up rarely."""
+
+_PATIENCE = 0.25
+"""Seconds after which a signal is noticed while events are waited for."""
 
 Identity = tuple[int, int]
 
@@ -63,49 +65,6 @@ def _boot_id() -> str | None:
         return None
 
 
-class Listener:
-    """Takes the kernel's events in a thread of its own. Use as a context manager."""
-
-    def __init__(self) -> None:
-        """Begin to listen; SourceRefusedError where the kernel does not let us."""
-        self._source = Connector()
-        self._heard: list[Event] = []
-        self._lock = threading.Lock()
-        self._failure: OSError | None = None
-        self._thread = threading.Thread(target=self._listen, name="nsview-events", daemon=True)
-        self.describes_itself = self._source.describes_itself
-
-    def __enter__(self) -> Listener:
-        """Start the thread."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End it."""
-        self._source.stop()
-        self._thread.join()
-        self._source.close()
-
-    def take(self) -> list[Event]:
-        """Return what was heard since the last call; OSError when listening failed."""
-        with self._lock:
-            heard, self._heard = self._heard, []
-            failure = self._failure
-        if failure is not None:
-            raise failure
-        return heard
-
-    def _listen(self) -> None:
-        try:
-            while events := self._source.read(gather=_GATHER):
-                with self._lock:
-                    self._heard += events
-        except OSError as error:
-            self._failure = error
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to record: a sample each ``interval`` seconds, ``count`` of them or for ``duration`` seconds.
@@ -121,19 +80,22 @@ class Plan:
 
 
 class Recorder:
-    """Records by a plan until it is done, or ``stop`` is set by any thread or signal handler."""
+    """Records by a plan until it is done, or ``stop`` is set by a signal handler or another thread.
+
+    ``source`` gives events, read by the thread that runs; None: there are none.
+    """
 
     def __init__(
-        self, writer: Writer, plan: Plan, listener: Listener | None = None, look: Callable[[], Snapshot] = take
+        self, writer: Writer, plan: Plan, source: Source | None = None, look: Callable[[], Snapshot] = take
     ) -> None:
         """Record nothing yet."""
         self.stop = threading.Event()
         self._writer = writer
         self._plan = plan
-        self._listener = listener
+        self._source = source
         self._look = look
         self._last: Snapshot | None = None
-        self._waiting: list[Event] = []
+        self._execed: set[int] = set()
         self._known: Mapping[int, Namespace] = {}
 
     def run(self) -> None:
@@ -145,50 +107,55 @@ class Recorder:
             if self._plan.count is not None and self._writer.samples >= self._plan.count:
                 break
             due = max(due + self._plan.interval, time.monotonic())
-            end = None if self._plan.duration is None else began + self._plan.duration
-            if end is not None and due > end:
-                stopped = self.stop.wait(max(0.0, end - time.monotonic()))
-                reason = "signal" if stopped else "duration"
-                break
-            if self.stop.wait(max(0.0, due - time.monotonic())):
+            end = math.inf if self._plan.duration is None else began + self._plan.duration
+            if self._stopped_before(min(due, end)):
                 reason = "signal"
                 break
-        self.finish(reason)
-
-    def sample(self) -> None:
-        """Take a sample and write it, after the events from before it."""
-        snapshot = self._look()
-        self._hear()
-        self._writer.tell(event for event in self._waiting if event.when_ns <= snapshot.when_ns)
-        execed = {event.pid for event in self._waiting if event.what == "exec"}
-        self._waiting = [event for event in self._waiting if event.when_ns > snapshot.when_ns]
-        users = {uid: user_name(uid) for uid in {record.uid for record in snapshot.records.values()} if uid is not None}
-        self._write_namespaces(snapshot)
-        self._writer.sample(snapshot, users, self._commands(snapshot, execed))
-        self._last = snapshot
-
-    def finish(self, reason: str) -> None:
-        """Write the events that are left, and the end."""
-        self._hear()
-        self._writer.tell(self._waiting)
-        self._waiting = []
+            if due > end:
+                reason = "duration"
+                break
+        self._tell(self._heard())
         self._writer.end(reason, time.monotonic_ns())
 
-    def _hear(self) -> None:
-        if self._listener is not None:
-            self._waiting += self._listener.take()
-            self._waiting.sort(key=lambda event: event.when_ns)
+    def sample(self) -> None:
+        """Take a sample and write it where it belongs among the events."""
+        snapshot = self._look()
+        heard = self._heard()
+        self._tell(event for event in heard if event.when_ns <= snapshot.when_ns)
+        users = {uid: user_name(uid) for uid in {record.uid for record in snapshot.records.values()} if uid is not None}
+        commands = self._commands(snapshot)
+        self._write_namespaces(snapshot)
+        self._writer.sample(snapshot, users, commands)
+        self._last, self._execed = snapshot, set()
+        self._tell(event for event in heard if event.when_ns > snapshot.when_ns)
 
-    def _commands(self, snapshot: Snapshot, execed: Iterable[int]) -> dict[Identity, str | None]:
+    def _stopped_before(self, due: float) -> bool:
+        """Wait until a time (time.monotonic()) and write the events as they come; True when stopped before."""
+        while not self.stop.is_set() and (left := due - time.monotonic()) > 0:
+            if self._source is None:
+                self.stop.wait(min(left, threading.TIMEOUT_MAX))
+            else:
+                self._tell(self._source.read(min(left, _PATIENCE), min(left, _GATHER)))
+        return self.stop.is_set()
+
+    def _heard(self) -> list[Event]:
+        """Return what has happened up to now and was not yet told."""
+        return [] if self._source is None else self._source.read(timeout=0)
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        told = sorted(events, key=lambda event: event.when_ns)
+        self._execed.update(event.pid for event in told if event.what == "exec")
+        self._writer.tell(told)
+
+    def _commands(self, snapshot: Snapshot) -> dict[Identity, str | None]:
         """Read the command lines of who is new, has another name, or has called execve."""
         last = {} if self._last is None else self._last.records
-        renewed = set(execed)
         found = {}
         for pid, record in snapshot.records.items():
             then = last.get(pid)
-            if record.is_kernel_thread or (then is record and pid not in renewed):
+            if record.is_kernel_thread or (then is record and pid not in self._execed):
                 continue
-            if then is None or pid in renewed or (then.start_time, then.comm) != (record.start_time, record.comm):
+            if then is None or pid in self._execed or (then.start_time, then.comm) != (record.start_time, record.comm):
                 found[record.identity] = _words(*record.identity)
         return found
 
@@ -220,6 +187,3 @@ def _words(pid: int, start_time: int) -> str | None:
     except ProcessGoneError:
         return None
     return None if words is None else os.fsdecode(words)
-
-
-__all__ = ["Listener", "Plan", "Recorder", "SourceRefusedError", "header"]

@@ -77,14 +77,15 @@ class Writer:
         self._put(lines)
 
     def tell(self, events: Iterable[Event]) -> None:
-        """Write events, which should stand in order of time."""
+        """Write events, which should stand in order of time; when compressed, they stay in memory up to a sample."""
         lines: list[object] = []
         for event in events:
             lines.append({"event": event.to_object()})
             self.events += 1
             if event.what == LOST:
                 self.lost += 1 if event.count is None else event.count
-        self._put(lines, flush=False)
+        if lines:
+            self._put(lines, flush=self._gzip is None)
 
     def namespaces(self, when_ns: int, namespaces: Iterable[Namespace], everything: bool) -> None:
         """Write what is known of namespaces: all there are, when ``everything`` was searched for, else new ones."""
