@@ -241,9 +241,11 @@ def _write_one(group: Group, header: bool) -> None:
         ("directory" if at == 0 else "", printable(path), key or "v2")
         for at, (key, path) in enumerate(group.directories.items())
     ]
-    about.append(("processes", f"{len(group.subtree)} with the groups below", ""))
-    if group.outside:
-        about.append(("", f"and {group.outside} of pid namespaces that are not ours", ""))
+    about.append(("processes", f"{show(group.subtree_count)} with the groups below", ""))
+    if group.outside is None:
+        about.append(("", "we are in a pid namespace, from which version 1 does not show others", ""))
+    elif group.outside:
+        about.append(("", f"{group.outside} right here have no pid that we know", ""))
     write(FACT_COLUMNS, [*about, *fact_rows(group)], header=False)
     records = take(group.processes or ()).records
     if records:

@@ -109,7 +109,7 @@ def group_object(depth: int, group: Group) -> dict[str, object]:
         },
         "processes": None if group.processes is None else sorted(group.processes),
         "outside": group.outside,
-        "subtree_processes": len(group.subtree),
+        "subtree_processes": group.subtree_count,
         "values": {name: value_json(value) for name, value in group.values.items()},
         "sources": _sources(group.sources),
         "unknown": sorted(group.unknown),

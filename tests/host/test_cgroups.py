@@ -18,7 +18,8 @@ from leftovers import until
 from nsview.host.cgroups import FACTS, MAX, Group, Quota, hierarchies, read_tree
 from nsview.host.cgroups.namespace import roots_of
 
-CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWCGROUP, CLONE_NEWPID = 0x02000000, 0x20000000
+VERSIONS = [key for key in grouping.mounted() if key in ("", "pids")] or [""]
 MIB = 1 << 20
 
 pytestmark = pytest.mark.needs("root")
@@ -386,6 +387,33 @@ def test_a_hierarchy_is_found_wherever_it_is_mounted_and_where_most_of_it_is():
     assert (part.mount, part.root, outside) == ("/mnt/part", f"/{directory.name}", None)
     assert processes == {inside}
     assert (more.mount, more.root) == ("/mnt/whole", "/")
+
+
+@pytest.mark.needs("pid_namespace")
+@pytest.mark.parametrize("key", VERSIONS)
+@pytest.mark.parametrize("own_proc", [True, False])
+def test_in_a_pid_namespace_processes_without_a_number_are_counted_or_unknown(key, own_proc):
+    with grouping.group(key) as directory, member(directory):
+
+        def look() -> object:
+            call("unshare", CLONE_NEWPID)
+            reading, writing = os.pipe()
+            if os.fork() == 0:
+                mounting.private()
+                if own_proc:
+                    mounting.mount("proc", "/proc", "proc")
+                grouping.enter(directory)
+                group = seen(directory)
+                os.write(writing, repr((set(group.processes), group.outside, group.subtree_count)).encode())
+                os._exit(0)
+            os.close(writing)
+            return os.read(reading, 1000).decode(), os.wait()
+
+        pid, (told, _) = fork_and(look)
+        end(pid)
+    numbers = {1} if own_proc else set()  # /proc of the outer namespace has it under another number
+    outside = None if key else 2 - len(numbers)
+    assert told == repr((numbers, outside, None if key else 2))
 
 
 def test_without_privilege_the_same_is_seen(as_nobody):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from nsview.host.cgroups.facts import BY_NAME, FACTS, Fact
@@ -123,6 +124,11 @@ def _rate(name: str, times: float) -> Callable[[GroupRow], float | None]:
     return value
 
 
+def _own(row: GroupRow) -> int | None:
+    group = row.group
+    return None if group.processes is None or group.outside is None else len(group.processes) + group.outside
+
+
 def _container(row: GroupRow) -> str | None:
     return None if row.container is None else printable(row.container.name)
 
@@ -132,10 +138,10 @@ GROUP_COLUMNS: tuple[Column[GroupRow], ...] = (
     Column("path", "PATH", TEXT, lambda row: printable(row.group.path), "its path in its hierarchies", main=True),
     Column("container", "CONTAINER", TEXT, _container, "whose it is, by its path", main=True, aliases=("unit",)),
     Column(
-        "processes", "PROCS", COUNT, lambda row: len(row.group.subtree), "processes in it and below", aliases=("procs",)
+        "processes", "PROCS", COUNT, attrgetter("group.subtree_count"), "processes in it and below", aliases=("procs",)
     ),
     Column(
-        "own", "OWN", COUNT, lambda row: None if row.group.processes is None else len(row.group.processes),
+        "own", "OWN", COUNT, _own,
         "processes right in it",
     ),
     Column(

@@ -59,9 +59,9 @@ class Hierarchy:
 def hierarchies() -> tuple[Hierarchy, ...]:
     """Return all hierarchies of the machine, version 2 first and then by key; none where /proc does not tell."""
     try:
-        with PinnedProcess(os.getpid()) as process:
+        with PinnedProcess(int(os.readlink("/proc/self"))) as process:  # not os.getpid(): see pids.py
             table, groups = mounts_of(process), process.read("cgroup")
-    except ProcessGoneError:  # /proc is of another pid namespace, or not there
+    except (FileNotFoundError, ProcessGoneError):  # /proc is of a pid namespace that we are not in, or not there
         return ()
     if groups is None:
         return ()

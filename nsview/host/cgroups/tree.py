@@ -15,6 +15,7 @@ from nsview.host.cgroups.directory import Directory
 from nsview.host.cgroups.facts import FACTS, Fact
 from nsview.host.cgroups.hierarchies import Hierarchy
 from nsview.host.cgroups.paths import is_above, joined
+from nsview.host.cgroups.pids import Sight, our_sight
 from nsview.host.cgroups.values import FREEZING, FROZEN, THAWED, Value, flag
 
 
@@ -26,8 +27,8 @@ class Group:
     ``values`` are the facts known, by name; ``sources`` the files that told them; ``unknown`` the facts that the group
     has files for which do not tell us. It has no others. ``processes`` are the pids that are right here: one that
     different hierarchies put in different groups is in the innermost of them (in each, where none is below another);
-    None is unknown. ``outside`` counts those of pid namespaces that are not ours to see. ``subtree`` are all processes
-    here and below.
+    None is unknown. ``outside`` counts those that have no number in our pid namespace, None where that cannot be told.
+    ``subtree`` are all processes here and below, ``subtree_outside`` as ``outside``.
     """
 
     path: str
@@ -37,9 +38,15 @@ class Group:
     sources: Mapping[str, tuple[str, ...]]
     unknown: frozenset[str]
     processes: frozenset[int] | None
-    outside: int
+    outside: int | None
     children: tuple[Group, ...]
     subtree: frozenset[int]
+    subtree_outside: int | None
+
+    @property
+    def subtree_count(self) -> int | None:
+        """How many processes there are here and below; None where some may be unseen."""
+        return None if self.subtree_outside is None else len(self.subtree) + self.subtree_outside
 
     def walk(self) -> Iterator[tuple[int, Group]]:
         """Yield (depth, group), each before those below it."""
@@ -70,8 +77,9 @@ def read_tree(
             starts[hierarchy.key] = directory
             if hierarchy.version == 2:
                 frozen_above = _frozen_above(hierarchy, directory)
-    found = _read(starts, path, tuple(facts), frozen_above)
-    return _assembled(found, _placed(found)) if found else None
+    sight = our_sight()
+    found = _read(starts, path, tuple(facts), frozen_above, sight)
+    return _assembled(found, sight) if found else None
 
 
 @dataclass(slots=True)
@@ -88,7 +96,7 @@ class _Reading:
 
 
 def _read(
-    directories: Mapping[str, str], path: str, facts: tuple[Fact, ...], frozen_above: bool | None
+    directories: Mapping[str, str], path: str, facts: tuple[Fact, ...], frozen_above: bool | None, sight: Sight
 ) -> list[_Reading]:
     """Read the groups, each before those below it. No recursion: anybody can nest groups without end."""
     found: list[_Reading] = []
@@ -109,7 +117,7 @@ def _read(
             for key, each in here.items():
                 pids = each.pids()
                 if pids is not None:
-                    reading.pids[key] = pids
+                    reading.pids[key] = sight.numbers(pids)
                 for group in each.groups:
                     below.setdefault(group, {})[key] = joined(each.path, group)
         found.append(reading)
@@ -203,12 +211,14 @@ def _placed(found: Iterable[_Reading]) -> dict[str, set[int]]:
     return placed
 
 
-def _assembled(found: Iterable[_Reading], placed: Mapping[str, set[int]]) -> Group:
+def _assembled(found: list[_Reading], sight: Sight) -> Group:
     """Make the groups, each after those below it; the last is the topmost."""
+    placed = _placed(found)
     made: dict[str, Group] = {}
-    for group in reversed(list(found)):
+    for group in reversed(found):
         children = tuple(made.pop(child.path) for child in group.children)
         own = frozenset(placed.get(group.path, ()))
+        outside = _largest(sight.unseen(pids, 1 if key else 2) for key, pids in group.pids.items())
         made[group.path] = Group(
             path=group.path,
             name=group.path.rpartition("/")[2] or "/",
@@ -217,8 +227,19 @@ def _assembled(found: Iterable[_Reading], placed: Mapping[str, set[int]]) -> Gro
             sources=group.sources,
             unknown=frozenset(group.unknown),
             processes=own if group.pids else None,
-            outside=max((pids.count(0) for pids in group.pids.values()), default=0),
+            outside=outside,
             children=children,
             subtree=own.union(*(child.subtree for child in children)),
+            subtree_outside=_total([outside, *(child.subtree_outside for child in children)]),
         )
     return made.popitem()[1]
+
+
+def _largest(numbers: Iterable[int | None]) -> int | None:
+    known = list(numbers)
+    return None if None in known else max((number for number in known if number is not None), default=0)
+
+
+def _total(numbers: Iterable[int | None]) -> int | None:
+    known = list(numbers)
+    return None if None in known else sum(number for number in known if number is not None)
