@@ -64,6 +64,7 @@ def inside(namespaces: Sequence[int], action: Callable[[], T]) -> T:
     Raises NotEnteredError; for user, time and pid namespaces always, which no single thread can enter.
     """
     kinds = [(kind_of(fd), fd) for fd in namespaces]
+    kinds.sort(key=lambda each: each[0] is _MOUNT)  # the last: from then on, /proc is what those there say it is
     answers: list[T] = []
     errors: list[BaseException] = []
     started: list[int] = []
@@ -95,7 +96,7 @@ def is_ours(kind: NamespaceKind, fd: int) -> bool:
     """True when the calling thread is in the namespace already."""
     try:
         return os.path.samestat(os.stat(f"/proc/thread-self/ns/{kind.proc}"), os.fstat(fd))
-    except FileNotFoundError:  # /proc is of another pid namespace, so it cannot tell
+    except (FileNotFoundError, PermissionError):  # /proc is masked or of another pid namespace: it cannot tell
         return False
 
 
@@ -148,9 +149,11 @@ def dwelling(namespaces: Sequence[int]) -> Iterator[PinnedProcess]:
     is inside. Raises NotEnteredError.
     """
     command = [sys.executable, "-I", "-S", "-c", _DWELLER, *map(str, namespaces)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=tuple(namespaces)
-    ) as process:
+    try:
+        dweller = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=tuple(namespaces))
+    except OSError as error:  # Python may live where this user cannot go
+        raise NotEnteredError(kind_of(namespaces[0]), error.errno or errno.EIO) from None
+    with dweller as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

@@ -52,7 +52,10 @@ def read_by_owner(namespace: int) -> Any:
 def _visited(owner: int, namespace: int, reading: str) -> Any:
     fds = (owner, namespace)
     command = [sys.executable, "-m", "nsview.host.content.visitor", reading, *map(str, fds)]
-    done = subprocess.run(command, pass_fds=fds, stdin=subprocess.DEVNULL, capture_output=True)
+    try:
+        done = subprocess.run(command, pass_fds=fds, stdin=subprocess.DEVNULL, capture_output=True)
+    except OSError as error:  # Python may live where this user cannot go
+        raise NotEnteredError(kind_of(namespace), error.errno or errno.EIO) from None
     if done.returncode != 0:
         raise ChildProcessError(f"{reading} could not be read inside: {done.stderr.decode(errors='replace').strip()}")
     refused, answer = pickle.loads(done.stdout)
