@@ -306,9 +306,9 @@ def test_a_sample_of_more_processes_than_there_can_be_is_refused(monkeypatch: py
 def test_parents_in_a_circle_are_cut_open_and_not_walked_for_ever():
     """No kernel says so, but a file may."""
     user = BY_NAME["user"]
-    circle = [Namespace(user, at, (), parent=1 + at % 3) for at in (1, 2, 3)]
+    circle = [Namespace(user, at, (), parent=1 + at % 3, owner_uid=0) for at in (1, 2, 3)]
     data = recorded(
-        shot(1, record(5, 1, 9, ns=(None, None, None, 1, None, None, None, None))),
+        shot(1, record(5, 1, 9, ns=(None, None, None, 2, None, None, None, None))),
         before_the_end=lambda writer: writer.namespaces(1, circle, everything=False),
     )
     source = Recorded(io.BytesIO(data))
