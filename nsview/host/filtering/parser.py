@@ -147,19 +147,21 @@ class _Parser:
         marked = word.startswith("@")
         reference = REFERENCE.fullmatch(word.removeprefix("@"))
         if operator != ":" and reference and (marked or column.kind.refers):
-            return self.reference(reference[1], reference[2], begin + marked + len(reference[1]) + 1)
+            return self.reference(column, reference[1], reference[2], begin + marked + len(reference[1]) + 1)
         if marked:
             whose = ", ".join(f"@{who}" for who in REFERENCES)
             self.refuse(f"{word!r} names no process", f"it is {whose} or @PID; quote it for the text", begin)
         return Literal(word)
 
-    def reference(self, who: str, of: str | None, at: int) -> Reference:
+    def reference(self, column: Column[Any], who: str, of: str | None, at: int) -> Reference:
         if of is None:
             return Reference(who)
-        column = self.columns.get(of) or self.columns.get(f"ns.{of}")
-        if column is None:
+        # 4711.pid is its pid namespace where namespaces are compared, and its pid where pids are.
+        meant = [found for name in (of, f"ns.{of}") if (found := self.columns.get(name)) is not None]
+        if not meant:
             self.refuse(f"there is no column {of!r}", self.meant(of), at)
-        return Reference(who, column.name)
+        alike = [other for other in meant if other.kind is column.kind]
+        return Reference(who, (alike or meant)[0].name)
 
     def string(self) -> str:
         """Read what is in quotes; in double ones a backslash takes away the next character's meaning."""
