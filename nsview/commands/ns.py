@@ -1,169 +1,162 @@
-"""``nsview ns``: every namespace with its processes, parent and owner; or one of them with its members.
-
-JSON, version 1: {"version", "namespaces": [{"inode", "type" (OCI name), "processes" (count), "leader",
-"user", "command", "parent", "owner" (inodes), "owner_uid", "members": [pid], "awaited_by": [pid]}]}. null
-is unknown, or for the parent: there is none.
-"""
+"""``nsview ns``: every namespace with what keeps it alive, its parent and owner; or one of them with its inside."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from nsview.commands.listing import Column, show, write
+from nsview.commands import column_choice, listing
+from nsview.commands.column_choice import ChoiceError, columns_of, filter_of, sort_keys, sorted_by
 from nsview.commands.ns_inside import inside, write_inside
-from nsview.host.namespaces import Namespace, namespaces_of
-from nsview.host.snapshot import ProcessRecord, take
-from nsview.host.users import user_name
+from nsview.commands.ns_one import write_one
+from nsview.commands.ns_words import object_of, step_object, unread_text
+from nsview.commands.source_options import add_source_options, source_of
+from nsview.host.columns import Column
+from nsview.host.columns.namespaces import NAMESPACE_COLUMNS, NamespaceRow, rows_of
+from nsview.host.namespaces import WAYS, Namespace, StepReport, search
+from nsview.host.namespaces.ancestry import RELATIONS, drawn
+from nsview.host.snapshot import Snapshot
 from spawner.namespaces import BY_LETTER, BY_NAME, BY_PROC, NamespaceKind
 
-COLUMNS = (
-    Column("NS", right=True),
-    Column("TYPE"),
-    Column("NPROCS", right=True),
-    Column("PID", right=True),
-    Column("USER"),
-    Column("PARENT", right=True),
-    Column("OWNER", right=True),
-    Column("COMMAND", gives=True),
-)
-
-MEMBER_COLUMNS = (
-    Column("PID", right=True),
-    Column("PPID", right=True),
-    Column("USER"),
-    Column("COMMAND", gives=True),
-)
+USUAL = ("ns", "type", "nprocs", "pid", "user", "parent", "owner", "held", "name")
 
 _WORDS = {**BY_LETTER, **BY_PROC, **BY_NAME}
+_LINK = re.compile(r"([a-z]+)(?:_for_children)?:\[?(\d{1,18})\]?", re.ASCII)
+
+prepare = column_choice.prepare
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "ns",
-        help="namespaces and their members",
-        description="List namespaces, or show one with its members.",
-        epilog="PID is the leader: the topmost process inside, the oldest where there are several.",
+        help="namespaces, what keeps them alive, and what is inside",
+        usage="nsview ns [OPTIONS] [TYPE|INODE] [FILTER …]",
+        description=f"List namespaces, of one TYPE ({', '.join(BY_PROC)}) or all that match FILTER; or show the one "
+        "with this INODE, also as 'net:[4026531840]', with its members and what is inside.",
+        epilog=f"HELD-BY: {'; '.join(f'{way.word}: {way.meaning}' for way in WAYS)}. PID is the leader: the topmost "
+        "process inside, the oldest where there are several.",
     )
-    parser.add_argument(
-        "which",
-        nargs="?",
-        type=_which,
-        metavar="TYPE|INODE",
-        help=f"one of {', '.join(BY_NAME)}; or an inode",
-    )
-    parser.add_argument("--no-header", dest="header", action="store_false", help="leave out the line of titles")
-    parser.add_argument("--json", action="store_true", help="print JSON, version 1")
+    column_choice.add_options(parser, ",".join(USUAL))
+    parser.add_argument("--tree", choices=sorted(RELATIONS), help="those below their parents, or owned by them")
+    add_source_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the namespaces; 2 when the one asked for is not there."""
-    snapshot = take()
-    found = namespaces_of(snapshot)
-    wanted = list(found.values())
-    if isinstance(args.which, NamespaceKind):
-        wanted = [namespace for namespace in wanted if namespace.kind is args.which]
-    elif args.which is not None:
-        if args.which not in found:
-            print(f"nsview ns: no process is in a namespace {args.which}; see 'nsview ns'", file=sys.stderr)
-            return 2
-        wanted = [found[args.which]]
-    content = inside(wanted[0], snapshot, found) if isinstance(args.which, int) else None
+    """Print the namespaces; 2 when the one asked for, a column or the filter is not there."""
+    if column_choice.asks_for_help(args.columns):
+        column_choice.write_help(NAMESPACE_COLUMNS)
+        return 0
+    which, words = _which(args.filter)
+    try:
+        columns = columns_of(args.columns, USUAL, NAMESPACE_COLUMNS)
+        keys = sort_keys(args.sort, NAMESPACE_COLUMNS)
+        chosen = filter_of(words, NAMESPACE_COLUMNS)
+        scene = _look(args)
+        if isinstance(which, _Inode):
+            if words:
+                raise ChoiceError("one namespace is asked for by its inode, which leaves nothing to filter")
+            return _show_one(which.of(scene.found), scene, args)
+    except ChoiceError as error:
+        return column_choice.refuse("ns", error)
+    rows = [row for row in rows_of(scene.found.values(), scene.snapshot.records) if which in (None, row.namespace.kind)]
+    rows = sorted_by(chosen.select(rows), keys)
     if args.json:
-        objects = [_object(ns, snapshot.records) for ns in wanted]
-        if content is not None:
-            objects[0]["inside"] = content.document
-        document = {"version": 1, "namespaces": objects}
-        json.dump(document, sys.stdout, indent=1)
-        sys.stdout.write("\n")
-    elif isinstance(args.which, int):
-        _write_one(wanted[0], snapshot.records, args.header)
-        if content is not None:
-            write_inside(content, args.header)
-    else:
-        write(COLUMNS, (_row(ns, snapshot.records) for ns in wanted), args.header)
+        _write_json([object_of(row) for row in rows], scene)
+        return 0
+    listing.write(_heading(columns, args.tree), _cells(rows, columns, args.tree), args.header)
+    if (unread := unread_text(scene.steps)) is not None:
+        print(f"nsview ns: {unread}", file=sys.stderr)
     return 0
 
 
-def _which(text: str) -> NamespaceKind | int:
-    if text in _WORDS:
-        return _WORDS[text]
-    if text.isdecimal():
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is neither an inode nor one of {', '.join(BY_NAME)}")
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What there is to show: a snapshot, the namespaces found from it, and how far the search came (None: recorded)."""
+
+    snapshot: Snapshot
+    found: Mapping[int, Namespace]
+    steps: tuple[StepReport, ...] | None
 
 
-def _row(namespace: Namespace, records: Mapping[int, ProcessRecord]) -> tuple[str, ...]:
-    leader = None if namespace.leader is None else records[namespace.leader]
-    return (
-        str(namespace.inode),
-        namespace.kind.proc,
-        str(len(namespace.members)),
-        "-" if leader is None else str(leader.pid),
-        "-" if leader is None else _user(leader),
-        _parent(namespace),
-        _owner(namespace),
-        _without_process(namespace) if leader is None else leader.comm,
-    )
+def _look(args: argparse.Namespace) -> _Scene:
+    source = source_of(args, "ns")
+    snapshot = source.snapshot()
+    if source.recorded:
+        return _Scene(snapshot, source.namespaces(snapshot), None)
+    discovery = search(snapshot)
+    return _Scene(snapshot, discovery.namespaces, discovery.steps)
 
 
-def _parent(namespace: Namespace) -> str:
-    """Return the parent's inode, ``-`` where there is none to have."""
-    return "-" if not namespace.has_parents or namespace.is_top else show(namespace.parent)
+@dataclass(frozen=True, slots=True)
+class _Inode:
+    """One namespace asked for, and as which kind where a link was given."""
+
+    number: int
+    kind: NamespaceKind | None = None
+
+    def of(self, found: Mapping[int, Namespace]) -> Namespace:
+        """Return it; ChoiceError when it is not there."""
+        namespace = found.get(self.number)
+        if namespace is None:
+            raise ChoiceError(f"there is no namespace {self.number} that can be seen; 'nsview ns' lists them all")
+        if self.kind not in (None, namespace.kind):
+            raise ChoiceError(f"namespace {self.number} is {namespace.kind.proc}:[{self.number}]")
+        return namespace
 
 
-def _owner(namespace: Namespace) -> str:
-    """Return the owning user namespace's inode; the initial user namespace has none above it."""
-    return "-" if namespace.kind.name == "user" and namespace.is_top else show(namespace.owner)
+def _which(words: Sequence[str]) -> tuple[NamespaceKind | _Inode | None, Sequence[str]]:
+    """Take a type, an inode or a link like ``net:[4026531840]`` off the words of the filter."""
+    first = words[0] if words else ""
+    if first in _WORDS:
+        return _WORDS[first], words[1:]
+    if first.isascii() and first.isdecimal() and len(first) < 19:
+        return _Inode(int(first)), words[1:]
+    if (link := _LINK.fullmatch(first)) and link[1] in BY_PROC:
+        return _Inode(int(link[2]), BY_PROC[link[1]]), words[1:]
+    return None, words
 
 
-def _user(record: ProcessRecord) -> str:
-    return show(None if record.uid is None else user_name(record.uid))
+def _heading(columns: Sequence[Column[NamespaceRow]], tree: str | None) -> list[listing.Column]:
+    """The lines of a tree stand before the first column, which is at the left then."""
+    heading = column_choice.heading(columns)
+    if tree is not None:
+        heading[0] = listing.Column(heading[0].title, gives=heading[0].gives)
+    return heading
 
 
-def _without_process(namespace: Namespace) -> str:
-    if namespace.awaited_by:
-        return f"(for the next children of {', '.join(map(str, namespace.awaited_by))})"
-    return "(no process; above others)"
+def _cells(rows: Sequence[NamespaceRow], columns: Sequence[Column[NamespaceRow]], tree: str | None) -> list[list[str]]:
+    if tree is None:
+        return [[column.text(row) for column in columns] for row in rows]
+    by_inode = {row.namespace.inode: row for row in rows}
+    lines = []
+    for branches, namespace in drawn([row.namespace for row in rows], RELATIONS[tree]):
+        first, *rest = (column.text(by_inode[namespace.inode]) for column in columns)
+        lines.append([branches + first, *rest])
+    return lines
 
 
-def _write_one(namespace: Namespace, records: Mapping[int, ProcessRecord], header: bool) -> None:
-    facts = [
-        ("inode", str(namespace.inode)),
-        ("type", f"{namespace.kind.name} ({namespace.kind.flag_name}): {namespace.kind.isolates}"),
-        ("leader", "-" if namespace.leader is None else str(namespace.leader)),
-        ("parent", _parent(namespace)),
-        ("owner", _owner(namespace)),
-        ("owner uid", show(namespace.owner_uid)),
-        ("awaited by", " ".join(map(str, namespace.awaited_by)) or "-"),
-        ("processes", str(len(namespace.members))),
-    ]
-    write((Column(""), Column("", gives=True)), facts, header=False)
+def _show_one(namespace: Namespace, scene: _Scene, args: argparse.Namespace) -> int:
+    content = None if scene.steps is None else inside(namespace, scene.snapshot, scene.found)
+    (row,) = rows_of((namespace,), scene.snapshot.records)
+    if args.json:
+        document = object_of(row)
+        if content is not None:
+            document["inside"] = content.document
+        _write_json([document], scene)
+        return 0
+    write_one(row, scene.snapshot.records, scene.steps, args.header)
+    if content is not None:
+        write_inside(content, args.header)
+    return 0
+
+
+def _write_json(namespaces: list[dict[str, object]], scene: _Scene) -> None:
+    steps = None if scene.steps is None else [step_object(step) for step in scene.steps]
+    json.dump({"version": 1, "namespaces": namespaces, "search": steps}, sys.stdout, indent=1)
     sys.stdout.write("\n")
-    write(MEMBER_COLUMNS, _members(namespace.members, records), header)
-
-
-def _members(pids: Iterable[int], records: Mapping[int, ProcessRecord]) -> Iterable[tuple[str, ...]]:
-    for record in (records[pid] for pid in pids):
-        yield str(record.pid), str(record.ppid), _user(record), record.comm
-
-
-def _object(namespace: Namespace, records: Mapping[int, ProcessRecord]) -> dict[str, object]:
-    leader = None if namespace.leader is None else records[namespace.leader]
-    return {
-        "inode": namespace.inode,
-        "type": namespace.kind.name,
-        "processes": len(namespace.members),
-        "leader": namespace.leader,
-        "user": None if leader is None or leader.uid is None else user_name(leader.uid),
-        "command": None if leader is None else leader.comm,
-        "parent": namespace.parent,
-        "owner": namespace.owner,
-        "owner_uid": namespace.owner_uid,
-        "members": namespace.members,
-        "awaited_by": namespace.awaited_by,
-    }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator, Mapping
 
 from forest import Facts
@@ -24,16 +22,6 @@ def differences(facts: Facts, found: Found, slow: Slow, listed: list[dict[str, o
         *_with_slow(facts, found, slow, inodes),
         *_with_lsns(found, listed, inodes & made.keys()),
     ]
-
-
-def lsns() -> list[dict[str, object]]:
-    """What lsns(8) says; nothing where it is not installed."""
-    try:
-        text = subprocess.check_output(["lsns", "--json", "--output", "NS,TYPE,NPROCS,PNS,ONS"], text=True)
-    except FileNotFoundError:
-        return []
-    rows: list[dict[str, object]] = json.loads(text)["namespaces"]
-    return rows
 
 
 def _above(inodes: set[int], related: Mapping[int, tuple[int | None, int]]) -> set[int]:

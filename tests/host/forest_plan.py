@@ -17,10 +17,10 @@ OF_THREADS = ("mnt", "net", "uts", "ipc", "cgroup", "time")
 class Keep:
     """Something that keeps namespaces alive though no process is in them.
 
-    ``how``: by "fd", "bound_fd" (opened where it was bound), "bind" mount, "socket" or "thread_fd" (in a thread's own descriptor table) they are kept once the
-    process that entered ``kinds`` has ended; "task": a thread is in them; "awaited", "awaited_by_task": next children
-    will be. ``layers`` user namespaces are entered one in another first. ``room``: what is bound within the mount
-    namespace that is kept, before its last process ends.
+    ``how``: by "fd", "bound_fd" (opened where it was bound), "bind" mount, "socket" or "thread_fd" (in a thread's own
+    descriptor table) they are kept once the process that entered ``kinds`` has ended; "task": a thread is in them;
+    "awaited", "awaited_by_task": next children will be. ``layers`` user namespaces are entered one in another first.
+    ``room``: what is bound within the mount namespace that is kept, before its last process ends.
     """
 
     how: str
@@ -42,11 +42,11 @@ class Node:
     end: str
 
 
-def plan(seed: int, layers: int = 0) -> Node:
-    """Return the root process of a forest. ``layers`` forces the first user namespace, for who is not root."""
+def plan(seed: int) -> Node:
+    """Return the root process of a forest, which has its own mounts: nothing of the machine's is changed."""
     random = Random(seed)
     return Node(
-        ("mnt", *(("user",) if layers else ())),
+        ("mnt",),
         tuple(_keep(random) for _ in range(random.randint(1, 3))),
         tuple(_node(random, depth=1, is_first=True) for _ in range(random.randint(1, 3))),
         "stays",

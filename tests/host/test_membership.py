@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 
 import pytest
 from children import call
+from lsns import listed
 
 from nsview.host.namespaces import namespaces_of
 from nsview.host.snapshot import take
@@ -34,8 +33,7 @@ def test_namespaces_are_those_of_lsns(unshared):
 
 
 def listed_by_lsns() -> set[tuple[int, str]]:
-    text = subprocess.check_output(["lsns", "--json", "--output", "NS,TYPE,NPROCS"], text=True)
-    return {(row["ns"], row["type"]) for row in json.loads(text)["namespaces"] if row["nprocs"]}
+    return {(row["ns"], row["type"]) for row in listed("NS", "TYPE", "NPROCS") if row["nprocs"]}
 
 
 def test_members_are_the_processes_inside(unshared):

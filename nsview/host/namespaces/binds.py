@@ -44,18 +44,19 @@ def nsfs_mounts(mountinfo: bytes) -> Iterator[tuple[NamespaceKind, int, str]]:
             yield kind, int(root[2]), os.fsdecode(path)
 
 
-def in_mount_namespace(fd: int, wanted: Callable[[int], bool]) -> list[Mounted]:
+def in_mount_namespace(fd: int, wanted: Callable[[int], bool], dwells: bool = True) -> list[Mounted]:
     """Return the bind mounts in the mount namespace that ``fd`` is of, opening those whose inode is ``wanted``.
 
     A thread goes there and ends, so all mounts are seen from the namespace's own root. Where that is not
-    permitted, a process enters it together with the user namespace that owns it. Raises NotEnteredError.
+    permitted, and unless told that it shall not (``dwells``: it takes a new process), a process enters it together
+    with the user namespace that owns it. Raises NotEnteredError.
     """
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return inside([fd], partial(_mounted_here, proc, os.fstat(fd).st_dev, wanted))
     except NotEnteredError:
         with ExitStack() as opened:
-            owner = nsfs.related(fd, nsfs.NS_GET_USERNS, opened)
+            owner = nsfs.related(fd, nsfs.NS_GET_USERNS, opened) if dwells else None
             if owner is None:
                 raise
             with dwelling([owner, fd]) as process:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -270,17 +270,16 @@ def _mounted_in(search: Search, inode: int) -> list[Mounted] | None:
         if fd is None and namespace is not None and (fd := open_by_process(namespace, search.snapshot)) is not None:
             opened.callback(os.close, fd)
         if fd is not None:
-            try:
+            with suppress(NotEnteredError):
+                return in_mount_namespace(fd, wanted, dwells=False)
+        for pid in namespace.members if namespace else ():
+            with suppress(ProcessGoneError):
+                with PinnedProcess(pid, search.snapshot.records[pid].start_time) as process:
+                    if (mounted := seen_by(process, wanted)) is not None:
+                        return mounted
+        if fd is not None:
+            with suppress(NotEnteredError):
                 return in_mount_namespace(fd, wanted)
-            except NotEnteredError:
-                pass  # its processes may show it
-    for pid in namespace.members if namespace else ():
-        try:
-            with PinnedProcess(pid, search.snapshot.records[pid].start_time) as process:
-                if (mounted := seen_by(process, wanted)) is not None:
-                    return mounted
-        except ProcessGoneError:
-            continue
     return None
 
 

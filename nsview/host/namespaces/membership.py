@@ -31,7 +31,7 @@ def namespaces_of(
     for namespace in found.values():
         if known is not None and _is_same(known.get(namespace.inode), namespace):
             recall(namespace.inode, known, relations)
-        elif namespace.inode not in relations and (fd := open_by_process(namespace, snapshot)) is not None:
+        if namespace.inode not in relations and (fd := open_by_process(namespace, snapshot)) is not None:
             try:
                 explore(fd, relations)
             finally:

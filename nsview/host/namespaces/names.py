@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from nsview.host.containers import container_of
 from nsview.host.namespaces.namespace import Namespace
+from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.snapshot import ProcessRecord
 from nsview.host.text import printable
 
@@ -23,6 +26,23 @@ def named(namespaces: Mapping[int, Namespace], records: Records) -> dict[int, Na
 def name_of(namespace: Namespace, records: Records) -> str | None:
     """Return the first name that SOURCES knows, None when they know none."""
     return next((name for source in SOURCES if (name := source(namespace, records))), None)
+
+
+def _container(namespace: Namespace, records: Records) -> str | None:
+    """Return the container, and pod, that its leader is in; what everybody shares is led by somebody in none."""
+    if namespace.leader is None:
+        return None
+    try:
+        with PinnedProcess(namespace.leader, records[namespace.leader].start_time) as process:
+            text = process.read("cgroup")
+    except ProcessGoneError:
+        return None
+    lines = (line.split(":", 2) for line in os.fsdecode(text or b"").split("\n"))
+    container = container_of(fields[2] for fields in lines if len(fields) == 3)
+    if container is None or not container.is_container:
+        return None
+    pod = f" of pod {container.pod}" if container.pod and container.pod not in container.name else ""
+    return printable(container.name + pod)
 
 
 def _bind_mount(namespace: Namespace, records: Records) -> str | None:
@@ -43,4 +63,4 @@ def _thread(namespace: Namespace, records: Records) -> str | None:
     return records[namespace.keepers.tasks[0].pid].comm if namespace.keepers.tasks else None
 
 
-SOURCES: tuple[Callable[[Namespace, Records], str | None], ...] = (_bind_mount, _leader, _thread)
+SOURCES: tuple[Callable[[Namespace, Records], str | None], ...] = (_container, _bind_mount, _leader, _thread)

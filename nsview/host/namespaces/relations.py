@@ -46,11 +46,11 @@ def explore(fd: int, known: dict[int, Relations]) -> None:
 
 
 def recall(inode: int, earlier: Mapping[int, Namespace], known: dict[int, Relations]) -> None:
-    """Take the relations from an earlier result, and those of the parents and owners it led to."""
+    """Take the relations from an earlier result, and those of the parents and owners it led to, if they were told."""
     pending = [inode]
     while pending:
         ns = earlier.get(pending.pop())
-        if ns is None or ns.inode in known:
+        if ns is None or ns.inode in known or (ns.id, ns.parent, ns.owner, ns.owner_uid) == (None,) * 4:
             continue
         known[ns.inode] = Relations(ns.kind, ns.inode, ns.id, ns.parent, ns.owner, ns.owner_uid)
         pending += [other for other in (ns.parent, ns.owner) if other is not None]
