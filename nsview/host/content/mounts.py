@@ -12,7 +12,7 @@ from nsview.host.content.mount_calls import NotListedError, mounts_by_call
 from nsview.host.content.mount_difference import MountDifference, difference
 from nsview.host.content.mount_info import Mount, parse
 from nsview.host.content.mount_table import MountTable, table_of
-from nsview.host.process import PinnedProcess
+from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.snapshot import Snapshot
 from spawner.namespaces import BY_NAME
 
@@ -57,8 +57,8 @@ def mounts_in(namespace: int) -> MountTable:
 def mounts_by_namespace(snapshot: Snapshot, namespaces: Iterable[int] | None = None) -> dict[int, MountTable]:
     """Return a table for each mount namespace that has a process we may look into, by inode, in no order.
 
-    Of the processes inside, that with the lowest pid whose root is the namespace's, if there is one. Only
-    ``namespaces`` (inodes) where given.
+    All mounts of the namespace where the kernel tells them (statmount(2)), else those that one of its processes can
+    reach. Only ``namespaces`` (inodes) where given.
     """
     wanted = None if namespaces is None else frozenset(namespaces)
     tables: dict[int, MountTable] = {}
@@ -68,12 +68,26 @@ def mounts_by_namespace(snapshot: Snapshot, namespaces: Iterable[int] | None = N
             continue
         try:
             with PinnedProcess(record.pid, record.start_time) as process:
-                table = mounts_of(process) if process.namespace(_MOUNT.proc) == inode else None
-        except LookupError:
+                table = _of_namespace(process, inode)
+        except ProcessGoneError:
             continue
         if table is not None:
             tables[inode] = table
     return tables
+
+
+def _of_namespace(process: PinnedProcess, inode: int) -> MountTable | None:
+    """Return the mounts of the namespace with this inode through a process; None when the process is elsewhere now."""
+    fd = process.open(f"ns/{_MOUNT.proc}")
+    if fd is not None:
+        try:
+            return table_of(mounts_by_call(fd)) if os.fstat(fd).st_ino == inode else None
+        except NotListedError:
+            pass
+        finally:
+            os.close(fd)
+    table = mounts_of(process)
+    return table if process.namespace(_MOUNT.proc) == inode else None
 
 
 def _read(fd: int) -> bytes:
