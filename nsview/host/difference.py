@@ -167,14 +167,11 @@ def _mask(mask: int | None) -> str | None:
 
 
 def usage_rows(section: str, one: Facts, two: Facts, measures: tuple[usage.Measure, ...]) -> Iterator[DiffRow]:
-    """Yield a row for each measure; none when the usage of either could not be read."""
-    if one.usage is None or two.usage is None:
-        return
-    for difference in usage.differences(one.usage, two.usage, measures):
-        measure, delta = difference.measure, difference.delta
-        first, second = (
-            None if amount is None else measure.text(amount) for amount in (difference.first, difference.second)
-        )
-        same = equal(difference.first, difference.second)
-        change = signed(measure.text(delta)) if delta else None
-        yield DiffRow(section, measure.name, first, second, change, measure.why, measure.source, same)
+    """Yield a row for each measure; all unknown when the usage of either could not be read."""
+    for measure in measures:
+        first, second = (None if it.usage is None else getattr(it.usage, measure.field) for it in (one, two))
+        texts = [None if amount is None else measure.text(amount) for amount in (first, second)]
+        same = equal(first, second)
+        delta = signed(measure.text(second - first)) if same is False else None
+        why = reasons.DELAYS_UNKNOWN if same is None and measure in usage.DELAYS else measure.why
+        yield DiffRow(section, measure.name, texts[0], texts[1], delta, why, measure.source, same)

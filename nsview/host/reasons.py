@@ -6,6 +6,11 @@ UNKNOWN = "cannot be told: not permitted, or it has none"
 
 SHARING_UNKNOWN = "cannot be told: not permitted, or neither has one (two empty pointers compare equal)"
 
+DELAYS_UNKNOWN = (
+    "not counted, or not permitted: the kernel counts for what is born while kernel.task_delayacct is 1, "
+    "and tells who has CAP_NET_ADMIN"
+)
+
 CAPABILITIES_ELSEWHERE = "capabilities count only inside its own user namespace, however many they are"
 
 NAMESPACES: dict[str, tuple[str, str]] = {

@@ -12,8 +12,9 @@ import pytest
 from children import call
 
 from nsview.host import environment, sections, security, signals
+from nsview.host.description import describe
 from nsview.host.difference import ALL, DiffRow, compare_processes
-from nsview.host.process import PinnedProcess
+from nsview.host.process import PinnedProcess, ProcessGoneError
 
 PR_SET_TIMERSLACK = 29
 
@@ -235,3 +236,57 @@ def test_sharing_with_a_process_without_main_thread_is_told_of_its_living_one(wi
     assert rows["VM"].same is rows["FILES"].same is rows["FS"].same is False
     itself = compare_processes(without_main_thread, without_main_thread, wanted=["sharing"])
     assert {row.attribute for row in itself if row.same} >= {"VM", "FILES", "FS", "SIGHAND"}
+
+
+CHURN = """
+import ctypes, os, random, threading
+libc = ctypes.CDLL(None)
+while True:
+    pids = []
+    for number in range(20):
+        pid = os.fork()
+        if pid == 0:
+            if number % 5 == 0:
+                libc.unshare(0x10000000 | 0x04000000 | 0x20000)
+            if number % 4 == 0:
+                for _ in range(2):
+                    threading.Thread(target=lambda: None).start()
+            if number % 3 == 0:
+                os.execv("/bin/true", ["true", str(number)])
+            os._exit(0)
+        pids.append(pid)
+    for pid in pids:
+        os.waitpid(pid, 0)
+"""
+LOOKS = int(os.environ.get("NSVIEW_CHURN_LOOKS", "120"))
+
+
+def test_processes_that_end_while_they_are_looked_at_are_gone_or_told_without_a_crash():
+    """Children that exec, change namespaces, start threads and end within milliseconds, all read in full."""
+    with subprocess.Popen([sys.executable, "-c", CHURN]) as churn:
+        try:
+            looks = told = 0
+            while looks < LOOKS:
+                with open(f"/proc/{churn.pid}/task/{churn.pid}/children") as file:
+                    pids = [int(word) for word in file.read().split()]
+                for pid in pids:
+                    looks += 1
+                    try:
+                        told += look(pid, churn.pid, both=bool(looks % 2))
+                    except ProcessGoneError:
+                        continue
+            assert told
+        finally:
+            churn.kill()
+
+
+def look(pid: int, parent: int, both: bool) -> bool:
+    """Read all of one process; what is told must be of this one."""
+    if both:
+        rows = {(row.section, row.attribute): row.child for row in compare_processes(os.getpid(), pid, wanted=ALL)}
+    else:
+        with PinnedProcess(pid) as process:
+            rows = {(row.section, row.attribute): row.value for row in describe(process).rows()}
+    assert rows["identity", "pid"] == str(pid)
+    assert rows["identity", "parent"] == str(parent)
+    return rows["usage", "cpu"] is not None
