@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -207,6 +209,33 @@ def test_an_ordinary_user_reads_the_containers_of_ones_own(nobody):
     assert (segment["bytes"], segment["uid"], segment["gid"]) == (4096, NOBODY, NOBODY)
     assert (answers["ipc"]["posix_queues"], answers["ipc"]["posix_queues_unknown_because"]) == ([], None)
     assert answers["user"]["uid_map"] == [{"inside": 0, "outside": NOBODY, "count": 1}]
+
+
+MASKED = """
+mount -t tmpfs none /proc/sysvipc && mount -t tmpfs none /proc/sys && cd /proc/self/ns || exit
+for kind in cgroup ipc mnt net pid time user uts; do
+    "$0" -m nsview ns "$(stat -Lc %i $kind)" --json || exit
+done
+"""
+
+
+def test_in_a_container_with_a_masked_proc_what_is_hidden_is_unknown(nothing_left):
+    options = ("--user", "--map-root-user", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--mount-proc")
+    words = ["unshare", *options, "sh", "-c", MASKED, sys.executable]
+    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {}
+    for text in done.stdout.split("\n}\n")[:-1]:
+        [namespace] = json.loads(text + "}")["namespaces"]
+        found[namespace["type"]] = namespace["inside"]
+    assert len(found) == 8
+    assert found["ipc"]["semaphores"] is None
+    assert found["ipc"]["posix_queues"] == []
+    assert set(found["ipc"]["limits"].values()) == {None}
+    assert found["uts"]["hostname"] == os.uname().nodename
+    assert found["pid"]["init"] == 1
+    assert [link["name"] for link in found["network"]["links"]] == ["lo"]
+    assert found["user"]["uid_map"] == [{"inside": 0, "outside": 0, "count": 1}]
 
 
 def test_an_owner_with_many_descriptors_is_named_once():

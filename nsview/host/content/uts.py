@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import ctypes
 import os
 from typing import NamedTuple
 
@@ -12,6 +12,10 @@ from nsview.host.text import printable
 from spawner.namespaces import BY_NAME
 
 _UTS = BY_NAME["uts"]
+_LONGEST = 64
+"""__NEW_UTS_LEN: linux/utsname.h."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class UtsNames(NamedTuple):
@@ -46,11 +50,8 @@ def names_of(process: PinnedProcess) -> UtsNames | None:
 
 
 def _names_here() -> UtsNames:
-    try:
-        with open("/proc/sys/kernel/domainname", "rb") as file:
-            domain = file.read().rstrip(b"\n")
-    except OSError as error:
-        if error.errno not in (*ORDINARY, errno.EROFS):
-            raise
-        domain = b""
-    return UtsNames(printable(os.uname().nodename), "" if domain == b"(none)" else printable(domain))
+    domain = ctypes.create_string_buffer(_LONGEST + 1)
+    if _libc.getdomainname(domain, len(domain)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), "getdomainname")
+    return UtsNames(printable(os.uname().nodename), "" if domain.value == b"(none)" else printable(domain.value))
