@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 const char posix_spawn_doc[] =
-    "posix_spawn(path, argv, envp, moves, defaults, new_session) -> (pid, pidfd, start_ns, end_ns)\n\n"
+    "posix_spawn(path, argv, envp, moves, defaults, new_session, made)\n\n"
     "argv and envp are lists of bytes. moves is a list of (from, to) for dup2, to -1 for close. Bit N-1 of defaults\n"
-    "gives signal N its default action. Raises OSError with the errno that posix_spawn returned.";
+    "gives signal N its default action. Appends (pid, pidfd, start_ns, end_ns, None) to the list `made`, as spawn() does.\n"
+    "Raises OSError with the errno that posix_spawn returned.";
 
 static int add_moves(posix_spawn_file_actions_t *actions, PyObject *moves)
 {
@@ -56,11 +57,11 @@ PyObject *native_posix_spawn(PyObject *self, PyObject *args)
 {
     (void)self;
     const char *path;
-    PyObject *argv_list, *envp_list, *moves;
+    PyObject *argv_list, *envp_list, *moves, *made;
     unsigned long long defaults;
     int new_session;
-    if (!PyArg_ParseTuple(args, "yO!O!O!Kp", &path, &PyList_Type, &argv_list, &PyList_Type, &envp_list, &PyList_Type,
-                          &moves, &defaults, &new_session))
+    if (!PyArg_ParseTuple(args, "yO!O!O!KpO!", &path, &PyList_Type, &argv_list, &PyList_Type, &envp_list, &PyList_Type,
+                          &moves, &defaults, &new_session, &PyList_Type, &made))
         return NULL;
 
     posix_spawn_file_actions_t actions;
@@ -108,7 +109,12 @@ PyObject *native_posix_spawn(PyObject *self, PyObject *args)
         errno = error;
         PyErr_SetFromErrno(PyExc_OSError);
     } else {
-        answer = Py_BuildValue("iiKK", (int)pid, pidfd, (unsigned long long)start, (unsigned long long)end);
+        PyObject *born = Py_BuildValue("iiKKO", (int)pid, pidfd, (unsigned long long)start, (unsigned long long)end, Py_None);
+        if (born != NULL && PyList_Append(made, born) == 0) {
+            answer = Py_None;
+            Py_INCREF(answer);
+        }
+        Py_XDECREF(born);
     }
 out:
     posix_spawn_file_actions_destroy(&actions);

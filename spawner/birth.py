@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import signal
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
 from spawner import _native, procfs
@@ -23,11 +25,12 @@ from spawner.ending import WALL, end_child, readable, wait_readable
 from spawner.entry import enter, flush
 from spawner.errors import LaunchError
 from spawner.image import NEVER, Image, lay_out
+from spawner.opened import close, close_all, lift
 from spawner.parent import Parent
 from spawner.plan import Networker, Plan, Prepared
 from spawner.reaper import NEVER_EXECUTED
 from spawner.spec import Mechanism
-from spawner.stdio import Streams, above_stdio
+from spawner.stdio import Streams
 from spawner.thread import undisturbed
 from spawner.verdict import died_at, failed_at, refused, standing_before
 
@@ -63,8 +66,8 @@ os.register_at_fork(
 class Birth:
     """One child on its way to execve. Used by one thread at a time.
 
-    ``held`` is the index of the step it waits before, None once it runs the program. After a LaunchError
-    everything is closed and reaped.
+    ``held`` is the index of the step it waits before, None once it runs the program. A signal handler may raise between
+    any two lines: what is to be closed or ended is noted by the line that makes it, and discard() takes all of it back.
     """
 
     def __init__(
@@ -89,6 +92,8 @@ class Birth:
         self.span = (0, 0, 0)
         self.image: Image | None = None
         self._stack: object = None
+        self._made: list[tuple[int, int, int, int, object]] = []
+        self._pair: tuple[socket.socket, ...] = ()
         self._sync: socket.socket | None = None
         self._goal = NEVER
         self._lent: list[int] = []
@@ -117,6 +122,8 @@ class Birth:
     def begin(self, *, mask: int, hold_at: int | None, inject: tuple[int | str, int] | None) -> None:
         """Make the child and wait until it is held or runs the program. Raises LaunchError.
 
+        What is to be taken back then, and after any other exception, is so by discard(), which is the caller's to call.
+
         ``inject`` (step's index, or label of what the parent does; errno) lets that fail.
         """
         slots: dict[str, int | bytes] = {**self.streams.child, **self.streams.names, "sigmask": mask}
@@ -128,31 +135,34 @@ class Birth:
             case int(index), number:
                 fault = index, number
         try:
-            slots.update(self._parent.prepare(self._lent))
+            if self.plan.preparations:
+                undisturbed(lambda: slots.update(self._parent.prepare(self._lent)))
             if self.plan.pdeathsig is not None or hold_at is not None or self.plan.actions:
-                slots["parent_pidfd"] = self._lend(os.pidfd_open(os.getpid()))
+                self._lent.append(os.pidfd_open(os.getpid()))
+                slots["parent_pidfd"] = lift(self._lent)
             self._make(slots, fault)
         except LaunchError:
-            undisturbed(self.discard)
             raise
         except OSError as error:  # ours, before there was a child
-            undisturbed(self.discard)
             raise refused(self.plan, "prepare", None, error.errno or 0) from error
-        except BaseException:
-            undisturbed(self.discard)
-            raise
         if not self._shares_descriptors:
             self._take_back()
         self._settle()
 
     def go_on(self, hold_at: int | None) -> None:
-        """Let a held child go on, to the step before which it shall wait next or to execve. Raises LaunchError."""
+        """Let a held child go on, to the step before which it shall wait next or to execve. After a LaunchError
+        everything is closed and reaped.
+        """
         if self.held is None or self._sync is None:
             raise ValueError("the child is not held")
-        self.held = None
-        self._goal = NEVER if hold_at is None else hold_at
-        self._send_word()
-        self._settle()
+        try:
+            self.held = None
+            self._goal = NEVER if hold_at is None else hold_at
+            self._send_word()
+            self._settle()
+        except BaseException:
+            undisturbed(self.discard)
+            raise
 
     def _send_word(self) -> None:
         assert self._sync is not None
@@ -176,27 +186,23 @@ class Birth:
         """Whether closing ours would close the child's too, for we run beside it."""
         return bool(self.plan.clone_flags & _FILES) and not self.plan.suspends
 
-    def _lend(self, fd: int) -> int:
-        """Note a descriptor that is only for the child."""
-        fd = above_stdio(fd)
-        self._lent.append(fd)
-        return fd
-
     def _take_back(self) -> None:
         """Close what is only for the child, once it has copies."""
-        while self._lent:
-            os.close(self._lent.pop())
+        close_all(self._lent)
         self.streams.close_child_ends()
 
     def _make(self, slots: dict[str, int | bytes], inject: tuple[int, int] | None) -> None:
-        if self.plan.confirms:
-            with _pair_lock:
-                self._sync, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-                self._spawn(slots, self._lend(theirs.detach()), inject)
-                if not self._shares_descriptors:
-                    self._take_back()
-        else:
+        if not self.plan.confirms:
             self._spawn(slots, -1, inject)
+            return
+        with _pair_lock:
+            self._pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+            self._sync, theirs = self._pair
+            self._lent.append(fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, 3))
+            theirs.close()
+            self._spawn(slots, self._lent[-1], inject)
+            if not self._shares_descriptors:
+                self._take_back()
 
     def _spawn(self, slots: Mapping[str, int | bytes], child_end: int, inject: tuple[int, int] | None) -> None:
         plan = self.plan
@@ -212,30 +218,36 @@ class Birth:
             hold_at=self._next_hold,
             inject=inject,
         )
-        made: list[tuple[int, int, int, int, object]] = []
         method, flags = _METHODS[plan.mechanism], plan.clone_flags
         mask = slots["sigmask"]
         assert isinstance(mask, int)
         try:
             if plan.entry:
                 flush()
-                if _native.fork(method, flags, self.image.map, layout.relocations, cgroup_fd, made):
+                if _native.fork(method, flags, self.image.map, layout.relocations, cgroup_fd, self._made):
                     self._enter(mask)
             else:
                 stack = _STACK if flags & _VM else 0
-                _native.spawn(
-                    method, flags, plan.exit_signal, self.image.map, layout.relocations, stack, cgroup_fd, made
-                )
+                image, relocations = self.image.map, layout.relocations
+                _native.spawn(method, flags, plan.exit_signal, image, relocations, stack, cgroup_fd, self._made)
         except OSError as error:
-            if made:  # a signal handler's
+            if self._made:  # a signal handler's
                 raise
             raise refused(self.plan, plan.birth_label, None, error.errno or 0) from None
-        finally:
-            if made:  # also where a signal handler raises: the child is there all the same, and to be ended
-                self.pid, self.pidfd, start, end, self._stack = made[0]
-                self.span = (start, end, self.pid)
+        self.know()
         if self.pidfd < 0:
             raise self.unwatchable(-self.pidfd)
+
+    @property
+    def made(self) -> list[tuple[int, int, int, int, object]]:
+        """Where the native calls put a child that they have made: also if a signal handler raises as they return."""
+        return self._made
+
+    def know(self) -> None:
+        """Take over what the native call has told of the child, if it has made one."""
+        if self._made and self.pid < 0:
+            self.pid, self.pidfd, start, end, self._stack = self._made[0]
+            self.span = (start, end, self.pid)
 
     def _enter(self, mask: int) -> NoReturn:
         """In the child: let go of what is the parent's, whom the end of the socket tells that we are here, and run."""
@@ -262,13 +274,8 @@ class Birth:
     # ---- what became of it ----
 
     def _settle(self) -> None:
-        try:
-            if self._sync is not None and not self._wait_for_word():
-                return
+        if self._sync is None or self._wait_for_word():
             self._judge()
-        except BaseException:
-            undisturbed(self.discard)
-            raise
 
     def _wait_for_word(self) -> bool:
         """Wait until the child is held (False), or has exec'ed or is dying (True)."""
@@ -286,7 +293,8 @@ class Birth:
                     if self._shares_descriptors and index >= _OWN_DESCRIPTORS:
                         self._take_back()
                     self._adopt(index)
-                    self._parent.act_before(index, self)
+                    if self._parent.acts_before(index):
+                        undisturbed(partial(self._parent.act_before, index, self))
                     if index < self._goal:
                         self._send_word()
                         continue
@@ -328,12 +336,15 @@ class Birth:
             return False
         with suppress(ChildProcessError):  # reaped already: SIGCHLD is ignored
             _native.waitid(self.pidfd, os.WEXITED | WALL)
-        os.close(self.pidfd)
-        self.pid, self.pidfd, self._second_fork = final, -1, None
         try:
-            self.pidfd = os.pidfd_open(final)  # CLONE_PARENT made it our child: unreaped, so the number is its own
+            self._lent.append(os.pidfd_open(final))  # CLONE_PARENT made it our child: unreaped, the number is its own
         except OSError as error:
+            os.close(self.pidfd)
+            self.pid, self._second_fork = final, None
             raise self.unwatchable(error.errno or 0) from None
+        os.dup2(self._lent[-1], self.pidfd, inheritable=False)
+        self.pid, self._second_fork = final, None
+        close(self._lent, self._lent[-1])
         return True
 
     def _judge(self) -> None:
@@ -398,12 +409,13 @@ class Birth:
         """Give back what only an unfinished child needs."""
         self._stack = None
         self._take_back()
-        if self._sync is not None:
-            self._sync.close()
-            self._sync = None
+        for end in self._pair:
+            end.close()
+        self._sync = None
 
     def discard(self) -> None:
         """Kill, reap and close everything. Does nothing the second time."""
+        self.know()
         if self.pidfd >= 0:
             if self._second_fork is not None:
                 self._end_both()
@@ -455,9 +467,13 @@ class Birth:
         self._sync.shutdown(socket.SHUT_RDWR)
         self._sync.close()
         self._sync = None
-        with suppress(ProcessLookupError, ChildProcessError):  # it has ended, and SIGCHLD is ignored
-            os.kill(self.pid, signal.SIGCONT)
-            os.waitpid(self.pid, WALL)
+        with suppress(ProcessLookupError, ChildProcessError):  # it has ended, and SIGCHLD is ignored, or is reaped
+            if self.pidfd >= 0:
+                signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
+                _native.waitid(self.pidfd, os.WEXITED | WALL)
+            else:
+                os.kill(self.pid, signal.SIGCONT)
+                os.waitpid(self.pid, WALL)
         final = self.image.record(self._second_fork)[2]
         self._second_fork = None
         if final > 0:

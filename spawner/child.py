@@ -159,9 +159,7 @@ class Child:
 
     def close_stream(self, name: str) -> None:
         """Close our end of ``stdin``, ``stdout``, ``stderr`` or the ``pty`` before the rest."""
-        fd = self._birth.streams.parent.pop(name, None)
-        if fd is not None:
-            os.close(fd)
+        self._birth.streams.close_end(name)
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell its terminal a new size; ValueError if it has none of its own."""

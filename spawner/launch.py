@@ -20,7 +20,8 @@ from spawner.parts.network import UNCONNECTED
 from spawner.plan import Networker, Plan
 from spawner.program import NOT_HERE
 from spawner.spec import Mechanism, Spec, Stdio
-from spawner.stdio import open_streams
+from spawner.stdio import Streams, open_streams
+from spawner.thread import undisturbed
 
 
 def launch(
@@ -57,20 +58,33 @@ def launch(
     if inject is not None:
         ours = {row.label for row in plan.preparations} | {row.label for row in plan.actions}
         fault = (inject[0] if inject[0] in ours else index_of(plan, inject[0]), inject[1])
+    birth = Birth(plan, Streams(), origin_ns=origin, network=network, entry=entry)
+    try:
+        try:
+            _begin(birth, hold_at, fault)
+            return Child(birth)
+        except BaseException:
+            undisturbed(birth.discard)
+            raise
+    except BaseException:  # once more, for a signal handler that raised before that had begun
+        undisturbed(birth.discard)
+        raise
+
+
+def _begin(birth: Birth, hold_at: int | None, fault: tuple[int | str, int] | None) -> None:
+    plan = birth.plan
     mask = _mask_bits()
     try:
-        streams = open_streams(plan.stdio, plan.window)
+        open_streams(birth.streams, plan.stdio, plan.window)
     except OSError as error:
         cause, remedy = explain(plan, "prepare", error.errno or 0, error.filename)
         raise LaunchError("prepare", errno=error.errno, cause=cause, remedy=remedy) from error
-    birth = Birth(plan, streams, origin_ns=origin, network=network, entry=entry)
     if plan.mechanism is Mechanism.POSIX_SPAWN:
         _posix_spawn(birth)
     elif plan.pdeathsig is not None:
         thread.call(lambda: birth.begin(mask=mask, hold_at=hold_at, inject=fault))
     else:
         birth.begin(mask=mask, hold_at=hold_at, inject=fault)
-    return Child(birth)
 
 
 def _unknown_handlers(plan: Plan) -> list[int]:
@@ -104,23 +118,23 @@ def _posix_spawn(birth: Birth) -> None:
     try:
         moves += [(fd, -1) for fd in _inheritable()]
     except OSError as error:
-        birth.discard()
         cause, remedy = explain(plan, "prepare", error.errno or 0, error.filename)
         raise LaunchError("prepare", errno=error.errno, path=error.filename, cause=cause, remedy=remedy) from error
     try:
         for candidate in plan.program:
             try:
-                made = _native.posix_spawn(
+                _native.posix_spawn(
                     os.fsencode(candidate),
                     list(plan.argv),
                     list(plan.envp),
                     moves,
                     defaults,
                     plan.new_session,
+                    birth.made,
                 )
                 break
             except OSError as error:
-                if error.errno not in NOT_HERE:
+                if birth.made or error.errno not in NOT_HERE:  # the first: a signal handler's
                     raise
                 if error.errno == errno.EACCES or last == 0:
                     last, path = error.errno, candidate
@@ -130,19 +144,16 @@ def _posix_spawn(birth: Birth) -> None:
             cause, remedy = explain(plan, "posix_spawn", last, path)
             raise LaunchError("posix_spawn", errno=last, path=path, cause=cause, remedy=remedy)
     except LaunchError:
-        birth.discard()
         raise
     except OSError as error:
-        birth.discard()
+        if birth.made:
+            raise
         cause, remedy = explain(plan, "posix_spawn", error.errno or 0, path)
         raise LaunchError("posix_spawn", errno=error.errno, path=path, cause=cause, remedy=remedy) from None
-    birth.pid, birth.pidfd, start, end = made
-    birth.span = (start, end, birth.pid)
+    birth.know()
     birth.streams.close_child_ends()
     if birth.pidfd < 0:
-        refusal = birth.unwatchable(-birth.pidfd)
-        birth.discard()
-        raise refusal
+        raise birth.unwatchable(-birth.pidfd)
 
 
 def _inheritable() -> list[int]:

@@ -47,9 +47,13 @@ class Parent:
                 lent += prepared.lend()
         return slots
 
+    def acts_before(self, index: int) -> bool:
+        """Whether there is something to be done before this step."""
+        return bool(self._actions) and self._actions[0].before <= index
+
     def act_before(self, index: int, held: Held) -> None:
         """Do all that comes before the step that the child waits at. Raises LaunchError."""
-        while self._actions and self._actions[0].before <= index:
+        while self.acts_before(index):
             action = self._actions.pop(0)
             with self._acting(action.label, action.text, action.phase, action.path):
                 undo = action.does(held)

@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Iterable
 
+from spawner import _native
+
 PF_EXITING = 0x00000004
 PF_FORKNOEXEC = 0x00000040
 
@@ -18,11 +20,8 @@ def number(pidfd: int) -> int:
 
     0, which names no process, where it is reaped already or not to be seen there (pidfd_open(2), fdinfo).
     """
-    try:
-        with open(f"/proc/self/fdinfo/{pidfd}", "rb", buffering=0) as file:
-            found = re.search(rb"^Pid:\t(\d+)", file.read(4096), re.MULTILINE)
-    except _VANISHED:
-        return 0
+    text = _read(f"/proc/self/fdinfo/{pidfd}", 4096)
+    found = re.search(rb"^Pid:\t(\d+)", text, re.MULTILINE) if text else None
     return int(found[1]) if found else 0
 
 
@@ -34,15 +33,8 @@ def monotonic_offset(text: bytes) -> int | None:
 
 def flags_and_start(pidfd: int) -> tuple[int, int] | None:
     """(PF_* flags, start time in clock ticks since boot) of a process, also of a zombie (proc_pid_stat(5))."""
-    try:
-        fd = os.open(
-            f"/proc/{number(pidfd)}/stat", os.O_RDONLY | os.O_CLOEXEC
-        )  # half the cost of open(), on every launch
-        try:
-            raw = os.read(fd, 1024)
-        finally:
-            os.close(fd)
-    except _VANISHED:
+    raw = _read(f"/proc/{number(pidfd)}/stat", 1024)
+    if raw is None:
         return None
     fields = raw[raw.rindex(b")") + 2 :].split()
     return int(fields[6]), int(fields[19])
@@ -50,21 +42,17 @@ def flags_and_start(pidfd: int) -> tuple[int, int] | None:
 
 def status(process: int | str, *names: str) -> tuple[str | None, ...]:
     """Fields of /proc/PID/status by name; None for one that is not there, or where the process is not."""
-    try:
-        with open(f"/proc/{process}/status", "rb", buffering=0) as file:
-            text = file.read(8192).decode("utf-8", "replace")
-    except _VANISHED:
+    text = _read(f"/proc/{process}/status", 8192)
+    if text is None:
         return (None,) * len(names)
-    found = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    found = dict(line.split(":", 1) for line in text.decode("utf-8", "replace").splitlines() if ":" in line)
     return tuple(found[name].strip() if name in found else None for name in names)
 
 
 def identity(process: int | str = "self") -> tuple[int, int, bool] | None:
     """(pid, start time in clock ticks since boot, whether it has not ended) of a process, as this /proc numbers it."""
-    try:
-        with open(f"/proc/{process}/stat", "rb", buffering=0) as file:
-            raw = file.read(1024)
-    except _VANISHED:
+    raw = _read(f"/proc/{process}/stat", 1024)
+    if raw is None:
         return None
     fields = raw[raw.rindex(b")") + 2 :].split()
     return int(raw.split(b" ", 1)[0]), int(fields[19]), fields[0] not in b"ZX"
@@ -72,29 +60,20 @@ def identity(process: int | str = "self") -> tuple[int, int, bool] | None:
 
 def name(pidfd: int) -> str | None:
     """What a process is called (PR_SET_NAME), also a zombie."""
-    try:
-        with open(f"/proc/{number(pidfd)}/stat", "rb", buffering=0) as file:
-            raw = file.read(1024)
-    except _VANISHED:
+    raw = _read(f"/proc/{number(pidfd)}/stat", 1024)
+    if raw is None:
         return None
     return raw[raw.index(b"(") + 1 : raw.rindex(b")")].decode(errors="replace")
 
 
 def namespaces(process: int | str, links: Iterable[str]) -> dict[str, int | None]:
     """The inodes of links in /proc/PID/ns; ``process`` may also be ``thread-self``."""
-    try:
-        directory = os.open(f"/proc/{process}/ns", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except _VANISHED:
-        return dict.fromkeys(links)
-    try:
-        return {link: _inode(directory, link) for link in links}
-    finally:
-        os.close(directory)
+    return {link: _inode(f"/proc/{process}/ns/{link}") for link in links}
 
 
-def _inode(directory: int, link: str) -> int | None:
+def _inode(path: str) -> int | None:
     try:
-        return parse_link(os.readlink(link, dir_fd=directory))
+        return parse_link(os.readlink(path))
     except _VANISHED:
         return None
 
@@ -103,3 +82,10 @@ def parse_link(text: str) -> int | None:
     """The inode in a namespace link such as ``uts:[4026531838]``; None for anything else."""
     match = _LINK.fullmatch(text)
     return int(match[1]) if match else None
+
+
+def _read(path: str, size: int) -> bytes | None:
+    try:
+        return _native.read_file(os.fsencode(path), size)
+    except _VANISHED:
+        return None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from spawner import _native
-from spawner.stdio import above_stdio
+from spawner.opened import above_stdio
 
 NAME = "nsview-init"
 NEVER_EXECUTED = "nsview-noexec"

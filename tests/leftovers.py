@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -113,12 +114,23 @@ def cgroups() -> Found:
     found: dict[object, str] = {}
     for fields in _mountinfo():
         if fields[fields.index("-") + 1] in ("cgroup", "cgroup2"):
-            for directory, _, _ in os.walk(fields[4]):
+            for directory in _directories(fields[4]):
                 path = directory.removeprefix(fields[4])
                 below = any(path.startswith(f"{group}/") for group in own if group != "/")
                 if below or "nsview" in path or "spawner" in path:
                     found[directory] = f"cgroup {directory}"
     return found
+
+
+def _directories(top: str) -> Iterator[str]:
+    """All below ``top``, however deep: os.walk() calls itself for each level."""
+    pending = [top]
+    while pending:
+        directory = pending.pop()
+        yield directory
+        with suppress(FileNotFoundError):  # gone meanwhile
+            with os.scandir(directory) as entries:
+                pending += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def links() -> Found:

@@ -10,7 +10,7 @@ from spawner.cgroups.group import Group
 from spawner.cgroups.hierarchies import Hierarchy
 from spawner.cgroups.seats import Seat
 from spawner.oci import Resources
-from spawner.stdio import above_stdio
+from spawner.opened import above_stdio
 
 FD_SLOT = "cgroup_fd"
 """What clone3 is given with CLONE_INTO_CGROUP."""

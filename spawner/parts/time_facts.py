@@ -20,7 +20,7 @@ from spawner.flags import BY_NAME, format_mask
 from spawner.kernel import Facts
 from spawner.plan import Named, Plan, Step
 from spawner.spec import Mechanism, Spec, Stdio
-from spawner.stdio import open_streams
+from spawner.stdio import Streams
 
 _NEWUSER = BY_NAME["CLONE_NEWUSER"].bit
 _CAP_SYS_ADMIN = 21
@@ -61,10 +61,11 @@ def entered_at_execve(privileged: bool) -> bool:
         window=(0, 0),
         pdeathsig=None,
     )
-    birth = Birth(plan, open_streams(plan.stdio, plan.window), origin_ns=time.monotonic_ns())
+    birth = Birth(plan, Streams(), origin_ns=time.monotonic_ns())
     try:
         birth.begin(mask=0, hold_at=None, inject=None)
     except LaunchError as error:
         return error.step == "unshare time" or error.errno != errno.EINVAL
-    birth.discard()
+    finally:
+        birth.discard()
     raise AssertionError("clone wrote a pidfd to an address that is none")
