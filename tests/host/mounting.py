@@ -87,7 +87,9 @@ def tangle(seed: int, mounts: int = 40) -> str:
                 source = dice.choice([directory for directory, _, _ in os.walk(place)][:20])
                 mount(source, path, None, MS_BIND | (MS_REC if dice.random() < 0.3 else 0))
             else:
-                mount(f"t{number}", path, "tmpfs", MS_RDONLY if dice.random() < 0.1 else 0)
+                mount(
+                    dice.choice(("", f"t{number}", "s \t#\\")), path, "tmpfs", MS_RDONLY if dice.random() < 0.1 else 0
+                )
             if dice.random() < 0.4:
                 mount("none", path, None, dice.choice((MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE)))
         except OSError as error:

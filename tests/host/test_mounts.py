@@ -116,7 +116,7 @@ def test_the_table_is_that_of_findmnt(forked, seed):
             "id": mount.id,
             "parent": mount.parent,
             "target": mount.point,
-            "source": mount.source,
+            "source": mount.source or None,  # findmnt(8) tells an empty one like none
             "fstype": mount.fs_type,
             "vfs-options": ",".join(mount.options),
             "fs-options": ",".join(mount.super_options),

@@ -22,10 +22,11 @@ _INFO = struct.Struct("=IIQ")  # struct mnt_ns_info: size, mounts, id of the nam
 
 SB_BASIC, MNT_BASIC, PROPAGATE_FROM, MNT_ROOT, MNT_POINT, FS_TYPE = (1 << bit for bit in range(6))
 MNT_OPTS, FS_SUBTYPE, SB_SOURCE = 1 << 7, 1 << 8, 1 << 9
-_NEEDED = SB_BASIC | MNT_BASIC | PROPAGATE_FROM | MNT_ROOT | MNT_POINT | FS_TYPE
-_ASKED = _NEEDED | MNT_OPTS | FS_SUBTYPE | SB_SOURCE
-_KNOWS_SOURCES = SB_SOURCE
-"""A kernel that knows of sources fills this bit in wherever there is one; mountinfo writes "none" for none."""
+_NEEDED = SB_BASIC | MNT_BASIC | PROPAGATE_FROM | MNT_ROOT | FS_TYPE
+_ASKED = _NEEDED | MNT_POINT | MNT_OPTS | FS_SUBTYPE | SB_SOURCE
+"""The kernel answers with the bits of what it knows, but of no text that is empty: neither of an empty source nor of
+the mount point of what our root hides (statmount_string(), fs/namespace.c).
+"""
 
 _FIXED = struct.Struct("=IIQ IIQII QQIIQQQQQII QII")
 _STRINGS = 512
@@ -70,14 +71,18 @@ def mounts_by_call(namespace: int) -> tuple[Mount, ...]:
     Raises NotListedError where the kernel is too old, or we are not privileged over the namespace.
     """
     identity = _namespace_id(namespace)
-    mounts = []
+    mounts, knows_sources = [], False
     for number in _listed(identity):
         try:
-            mounts.append(_mount(identity, number))
+            answer = _asked(identity, number)
         except FileNotFoundError:  # unmounted meanwhile
             continue
-    if not mounts:
-        raise NotListedError(errno.ENOENT)
+        mount = _decoded(answer)
+        knows_sources |= bool(_mask(answer) & SB_SOURCE)
+        if mount is not None:
+            mounts.append(mount)
+    if not knows_sources:
+        raise NotListedError(errno.EOPNOTSUPP)
     return tuple(mounts)
 
 
@@ -105,7 +110,7 @@ def _listed(identity: int) -> list[int]:
             return found
 
 
-def _mount(identity: int, number: int) -> Mount:
+def _asked(identity: int, number: int) -> bytes:
     request = _REQUEST.pack(_REQUEST.size, 0, number, _ASKED, identity)
     size = _FIRST_ROOM
     while True:
@@ -119,18 +124,28 @@ def _mount(identity: int, number: int) -> Mount:
             if error.errno == errno.ENOENT:
                 raise
             raise _not_listed(error) from error
-        return _decoded(room.raw)
+        return room.raw
 
 
-def _decoded(answer: bytes) -> Mount:
-    """Turn a struct statmount into what mountinfo would say. Pure, but for NotListedError where it says too little."""
+def _mask(answer: bytes) -> int:
+    mask: int = _FIXED.unpack_from(answer)[2]
+    return mask
+
+
+def _decoded(answer: bytes) -> Mount | None:
+    """Turn a struct statmount into what mountinfo would say, None for what it would leave out. Pure.
+
+    Raises NotListedError where it says too little.
+    """
     (
         _size, mnt_opts, mask, major, minor, _magic, sb_flags, fs_type,
         unique, _parent, old, old_parent, attributes, propagation, group, master, from_, root, point,
         _namespace, fs_subtype, sb_source,
     ) = _FIXED.unpack_from(answer)  # fmt: skip
-    if mask & _NEEDED != _NEEDED or not mask & _KNOWS_SOURCES:
+    if mask & _NEEDED != _NEEDED:
         raise NotListedError(errno.EOPNOTSUPP)
+    if not mask & MNT_POINT:
+        return None
 
     def text(offset: int, bit: int = 0) -> bytes:
         if bit and not mask & bit:
@@ -151,7 +166,7 @@ def _decoded(answer: bytes) -> Mount:
         propagate_from=from_ or None if from_ != master else None,
         unbindable=bool(propagation & MS_UNBINDABLE),
         fs_type=os.fsdecode(kind),
-        source=os.fsdecode(text(sb_source)),
+        source=os.fsdecode(text(sb_source, SB_SOURCE)),
         super_options=_super_options(sb_flags, text(mnt_opts, MNT_OPTS)),
         unique_id=unique,
     )

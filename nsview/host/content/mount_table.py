@@ -86,7 +86,7 @@ class MountTable:
         """True when a path of the viewer leads to the mount with this id."""
         return number not in self.covers
 
-    @property
+    @cached_property
     def visible(self) -> tuple[Mount, ...]:
         """The mounts that paths lead to, by path."""
         return tuple(sorted((m for m in self.mounts.values() if self.is_visible(m.id)), key=lambda m: m.point))
