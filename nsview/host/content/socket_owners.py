@@ -39,7 +39,7 @@ def find_owners(inodes: Collection[int], records: Iterable[ProcessRecord]) -> Ow
     """Look for sockets among the open files of processes, which takes the privilege to trace them (ptrace(2))."""
     found: dict[int, list[Owner]] = {}
     complete = True
-    for record in records:
+    for record in records if inodes else ():
         if record.is_kernel_thread or record.is_zombie:
             continue  # they have no files
         try:
