@@ -60,7 +60,8 @@ struct counts {
 struct search {
 	struct row *rows;
 	size_t used, size;
-	dev_t nsfs; /* the device of all namespace files */
+	dev_t nsfs;  /* the device of all namespace files */
+	int sockets; /* are asked too */
 	struct counts counts;
 };
 
@@ -245,53 +246,55 @@ static int look_at_socket(struct search *search, const struct target *target, in
 	return inode == target->net ? 0 : add(search, target, target->tid, fd, BY_SOCKET, 1, inode);
 }
 
-/* A namespace opened where it is bound: the link tells that path, so the file itself is asked. -1 when it is none.
- * The file system is not (AT_STATX_DONT_SYNC): a server that does not answer must not stop us. */
-static int namespace_behind(const struct search *search, int directory, const char *name, uint64_t *inode)
+/* The kind of a namespace that a descriptor is open on, -1 when it cannot be told. Its link may be the path where the
+ * namespace is bound, so the file itself is asked. */
+static int kind_behind(int directory, const char *name)
 {
-	struct statx status;
-	int fd, flag;
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC), flag;
 
-	if (statx(directory, name, AT_STATX_DONT_SYNC, STATX_INO, &status) ||
-	    makedev(status.stx_dev_major, status.stx_dev_minor) != search->nsfs)
-		return -1;
-	fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	flag = ioctl(fd, NS_GET_NSTYPE_);
 	close(fd);
-	*inode = status.stx_ino;
 	for (int kind = 0; kind < KINDS; kind++)
 		if (FLAGS[kind] == flag)
 			return kind;
 	return -1;
 }
 
-static int look_at_descriptors(struct search *search, int proc, const struct target *target, int sockets)
+/* What a descriptor is open on is told by its device and type: no path need be built, and with AT_STATX_DONT_SYNC no
+ * server of a file system is asked, which might not answer. */
+static int look_at_descriptor(struct search *search, const struct target *target, int process, int directory,
+			      const char *name, int *pidfd)
 {
-	char name[32], text[64];
+	struct statx status;
+	int kind;
+
+	if (statx(directory, name, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status))
+		return 0;
+	if (S_ISSOCK(status.stx_mode))
+		return search->sockets ? look_at_socket(search, target, process, pidfd, atoi(name)) : 0;
+	if (makedev(status.stx_dev_major, status.stx_dev_minor) != search->nsfs)
+		return 0;
+	kind = kind_behind(directory, name);
+	return kind < 0 ? 0 : add(search, target, target->tid, atoi(name), BY_DESCRIPTOR, kind, status.stx_ino);
+}
+
+static int look_at_descriptors(struct search *search, int proc, const struct target *target)
+{
 	int process = pin(search, proc, target), pidfd = -1, error = 0;
 	struct dirent *entry;
 	DIR *directory;
+	char name[32];
 
 	if (process < 0)
 		return 0;
 	search->counts.looked++;
 	snprintf(name, sizeof(name), "task/%d/fd", target->tid);
 	directory = listing(search, process, target->tid == target->pid ? "fd" : name);
-	while (directory && !error && (entry = readdir(directory))) {
-		int fd = number_of(entry->d_name), kind;
-		uint64_t inode;
-
-		if (fd < 0 || link_of(dirfd(directory), entry->d_name, text, sizeof(text)) < 0)
-			continue;
-		kind = *text == '/' ? namespace_behind(search, dirfd(directory), entry->d_name, &inode)
-				    : namespace_in(text, &inode);
-		if (kind >= 0)
-			error = add(search, target, target->tid, fd, BY_DESCRIPTOR, kind, inode);
-		else if (sockets && !strncmp(text, "socket:[", 8))
-			error = look_at_socket(search, target, process, &pidfd, fd);
-	}
+	while (directory && !error && (entry = readdir(directory)))
+		if (number_of(entry->d_name) >= 0)
+			error = look_at_descriptor(search, target, process, dirfd(directory), entry->d_name, &pidfd);
 	if (directory)
 		closedir(directory);
 	if (pidfd >= 0)
@@ -412,11 +415,11 @@ static PyObject *run(PyObject *arguments, int of_tasks)
 	struct stat own = {0};
 	const char *packed;
 	Py_ssize_t length;
-	int sockets = 0, error = 0, proc;
+	int error = 0, proc;
 	PyObject *result = NULL;
 
 	if (of_tasks ? !PyArg_ParseTuple(arguments, "y#:tasks", &packed, &length)
-		     : !PyArg_ParseTuple(arguments, "y#p:descriptors", &packed, &length, &sockets))
+		     : !PyArg_ParseTuple(arguments, "y#p:descriptors", &packed, &length, &search.sockets))
 		return NULL;
 	if (length % (Py_ssize_t)sizeof(struct target)) {
 		PyErr_SetString(PyExc_ValueError, "targets are not whole");
@@ -432,7 +435,7 @@ static PyObject *run(PyObject *arguments, int of_tasks)
 
 		memcpy(&target, packed + at, sizeof(target));
 		error = of_tasks ? look_at_tasks(&search, proc, &target)
-				 : look_at_descriptors(&search, proc, &target, sockets);
+				 : look_at_descriptors(&search, proc, &target);
 	}
 	if (proc >= 0)
 		close(proc);

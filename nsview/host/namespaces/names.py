@@ -20,24 +20,28 @@ NETNS_DIRECTORIES = ("/run/netns/", "/var/run/netns/")
 
 def named(namespaces: Mapping[int, Namespace], records: Records) -> dict[int, Namespace]:
     """Return the namespaces with their names, safe to print."""
-    return {inode: replace(namespace, name=name_of(namespace, records)) for inode, namespace in namespaces.items()}
+    leaders = {namespace.leader for namespace in namespaces.values() if namespace.leader is not None}
+    containers = {pid: container_name(records[pid]) for pid in leaders}
+
+    def container(namespace: Namespace, records: Records) -> str | None:
+        """What everybody shares is led by somebody in none."""
+        return None if namespace.leader is None else containers[namespace.leader]
+
+    sources = (container, *SOURCES)
+    return {
+        inode: replace(namespace, name=next((name for ask in sources if (name := ask(namespace, records))), None))
+        for inode, namespace in namespaces.items()
+    }
 
 
-def name_of(namespace: Namespace, records: Records) -> str | None:
-    """Return the first name that SOURCES knows, None when they know none."""
-    return next((name for source in SOURCES if (name := source(namespace, records))), None)
-
-
-def _container(namespace: Namespace, records: Records) -> str | None:
-    """Return the container, and pod, that its leader is in; what everybody shares is led by somebody in none."""
-    if namespace.leader is None:
-        return None
+def container_name(record: ProcessRecord) -> str | None:
+    """Return what the container, and pod, of a process is called by the paths of its groups; None when in none."""
     try:
-        with PinnedProcess(namespace.leader, records[namespace.leader].start_time) as process:
+        with PinnedProcess(record.pid, record.start_time) as process:
             text = process.read("cgroup")
     except ProcessGoneError:
         return None
-    lines = (line.split(":", 2) for line in os.fsdecode(text or b"").split("\n"))
+    lines = (line.split(":", 2) for line in os.fsdecode(text or b"").splitlines())
     container = container_of(fields[2] for fields in lines if len(fields) == 3)
     if container is None or not container.is_container:
         return None
@@ -63,4 +67,5 @@ def _thread(namespace: Namespace, records: Records) -> str | None:
     return records[namespace.keepers.tasks[0].pid].comm if namespace.keepers.tasks else None
 
 
-SOURCES: tuple[Callable[[Namespace, Records], str | None], ...] = (_container, _bind_mount, _leader, _thread)
+SOURCES: tuple[Callable[[Namespace, Records], str | None], ...] = (_bind_mount, _leader, _thread)
+"""After the container, in this order."""
