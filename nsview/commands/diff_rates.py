@@ -74,8 +74,9 @@ def watch(parent: ProcessArgument, child: ProcessArgument, args: argparse.Namesp
         ends = select.poll()
         for process in (parent, child):
             fd = _pidfd(process)
-            opened.callback(os.close, fd)
-            ends.register(fd, select.POLLIN)
+            if fd is not None:
+                opened.callback(os.close, fd)
+                ends.register(fd, select.POLLIN)
         start = last = _look(parent, child, stats)
         shown = 0
         while args.count is None or shown < args.count:
@@ -90,18 +91,24 @@ def watch(parent: ProcessArgument, child: ProcessArgument, args: argparse.Namesp
     return 0
 
 
-def _pidfd(process: ProcessArgument) -> int:
-    """Return a pidfd of this very process; ProcessGoneError when it is gone."""
-    try:
-        fd = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        raise ProcessGoneError(*process) from None
-    try:
-        with PinnedProcess(*process):
+def _pidfd(process: ProcessArgument) -> int | None:
+    """Return a pidfd of this very process, None where /proc numbers processes otherwise than system calls do.
+
+    Raises ProcessGoneError when it is gone.
+    """
+    with PinnedProcess(*process) as pinned:
+        try:
+            fd = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            if pinned.is_there():
+                return None
+            raise ProcessGoneError(*process) from None
+        if pinned.was_asked():
             return fd
-    except ProcessGoneError:
         os.close(fd)
-        raise
+        if pinned.is_there():
+            return None
+        raise ProcessGoneError(*process)
 
 
 def _look(parent: ProcessArgument, child: ProcessArgument, stats: TaskStats) -> Both:

@@ -21,7 +21,7 @@ FORMS = "PID, PID:START_TIME (as JSON output has it), or self for nsview's own"
 def process_argument(text: str) -> ProcessArgument:
     """Read the word; argparse.ArgumentTypeError when it is none."""
     if text == "self":
-        return ProcessArgument(os.getpid())
+        return ProcessArgument(_self())
     pid, colon, started = text.partition(":")
     if pid.isdecimal() and pid.isascii() and 0 < int(pid) < 1 << 31:
         if not colon:
@@ -29,6 +29,14 @@ def process_argument(text: str) -> ProcessArgument:
         if started.isdecimal() and started.isascii():
             return ProcessArgument(int(pid), int(started))
     raise argparse.ArgumentTypeError(f"{text!r} is not a pid; give {FORMS}")
+
+
+def _self() -> int:
+    """Return our own pid as /proc has it: that may be the /proc of a pid namespace above ours."""
+    try:
+        return int(os.readlink("/proc/self"))
+    except FileNotFoundError:
+        raise argparse.ArgumentTypeError("'self' cannot be found: /proc does not show our own process") from None
 
 
 def section_names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:

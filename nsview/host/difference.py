@@ -169,9 +169,9 @@ def _mask(mask: int | None) -> str | None:
 def usage_rows(section: str, one: Facts, two: Facts, measures: tuple[usage.Measure, ...]) -> Iterator[DiffRow]:
     """Yield a row for each measure; all unknown when the usage of either could not be read."""
     for measure in measures:
-        first, second = (None if it.usage is None else getattr(it.usage, measure.field) for it in (one, two))
+        first, second = measure.of(one.usage), measure.of(two.usage)
         texts = [None if amount is None else measure.text(amount) for amount in (first, second)]
         same = equal(first, second)
-        delta = signed(measure.text(second - first)) if same is False else None
+        delta = None if first is None or second is None or same else signed(measure.text(second - first))
         why = reasons.DELAYS_UNKNOWN if same is None and measure in usage.DELAYS else measure.why
         yield DiffRow(section, measure.name, texts[0], texts[1], delta, why, measure.source, same)

@@ -41,7 +41,7 @@ def compare(
                 answers[name] = _is_real(one.leader, name)
         if answers["VM"] and _KERNEL_THREAD in (_kind(one), _kind(other)):
             answers["VM"] = None
-        gone = not (one.is_there() and other.is_there())
+        gone = not (one.was_asked() and other.was_asked())
         dead = _DEAD in (_kind(one), _kind(other))
     if gone:
         return dict.fromkeys(RESOURCES)
@@ -64,7 +64,7 @@ def common_files(
             return None  # not this descriptor was closed meanwhile, but nothing is told
         if same:
             pairs.append((number, other))
-    return tuple(sorted(pairs)) if first.is_there() and second.is_there() else None
+    return tuple(sorted(pairs)) if first.was_asked() and second.was_asked() else None
 
 
 def _candidates(one: Mapping[int, str], two: Mapping[int, str]) -> Iterator[tuple[int, int]]:

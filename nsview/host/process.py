@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import cache
 from types import TracebackType
 
 ORDINARY = frozenset((errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM))
@@ -66,8 +67,16 @@ class PinnedProcess:
         os.close(self._directory)
 
     def is_there(self) -> bool:
-        """True while it has not been reaped: then what was asked by number before was answered for it."""
+        """True while it has not been reaped."""
         return self._started() is not None
+
+    def was_asked(self) -> bool:
+        """True if what system calls were asked by its number until now was answered for it.
+
+        That is when it is still there, and ``/proc`` numbers processes as our system calls do: where a new pid
+        namespace has the ``/proc`` of the one above, the same number is another process.
+        """
+        return self.is_there() and numbers_agree(os.getpid())
 
     def open(self, name: str) -> int | None:
         """Open /proc/PID/``name`` for reading and return the descriptor, which is the caller's to close."""
@@ -167,6 +176,15 @@ class PinnedProcess:
     def _started(self) -> int | None:
         fields = self.stat_fields()
         return None if fields is None else int(fields[19])
+
+
+@cache
+def numbers_agree(own: int) -> bool:
+    """Tell whether /proc is of our own pid namespace; ``own`` is os.getpid(), which a fork changes."""
+    try:
+        return os.readlink("/proc/self") == str(own)
+    except FileNotFoundError:
+        return False
 
 
 def _tolerate(error: OSError) -> None:

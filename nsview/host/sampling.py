@@ -46,11 +46,13 @@ def sample_pinned(process: PinnedProcess, stats: TaskStats | None = None) -> Usa
         "threads": int(stat[17]),
     }
     facts |= _memory(process) | _io(process)
-    # What is asked by number was answered for this process if it is still there.
     after = process.stat_fields()
-    if after is not None:
+    if process.was_asked():
         facts["cpu_ns"] = cpu_ns
-    if asked and after is not None and after[0] not in _DEAD:
+        asked = {} if after is None or after[0] in _DEAD else asked
+    else:
+        asked = {}
+    if asked:
         facts |= asked
     else:
         facts |= _of_threads(process)

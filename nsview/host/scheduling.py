@@ -55,7 +55,7 @@ def scheduling_of(process: PinnedProcess) -> Scheduling | None:
         status.get("Cpus_allowed_list"),
         status.get("Mems_allowed_list"),
         int(stat[36]),
-        io if process.is_there() else None,
+        io if process.was_asked() else None,
         int(slack) if slack else None,
         _line(process.read("autogroup")),
     )

@@ -1,4 +1,4 @@
-"""What a process has used: one sample, how two processes differ, and the rates between two samples."""
+"""What a process has used: one sample, its measures, and the rates between two samples."""
 
 from __future__ import annotations
 
@@ -66,6 +66,10 @@ class Measure:
     text: Callable[[int], str]
     source: str
     why: str
+
+    def of(self, usage: Usage | None) -> int | None:
+        """Return the amount; None where it, or all of the usage, is unknown."""
+        return None if usage is None else getattr(usage, self.field)
 
 
 MEASURES: tuple[Measure, ...] = (
@@ -201,27 +205,6 @@ CUMULATIVE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class UsageDifference:
-    """One measure of two processes; ``delta`` is second minus first, None when either is unknown."""
-
-    measure: Measure
-    first: int | None
-    second: int | None
-
-    @property
-    def delta(self) -> int | None:
-        """Second minus first."""
-        return None if self.first is None or self.second is None else self.second - self.first
-
-
-def differences(first: Usage, second: Usage, measures: tuple[Measure, ...] = MEASURES) -> tuple[UsageDifference, ...]:
-    """Compare two samples, one row per measure."""
-    return tuple(
-        UsageDifference(measure, getattr(first, measure.field), getattr(second, measure.field)) for measure in measures
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Rate:
     """How one measure changed from a sample to a later one.
 
@@ -248,7 +231,7 @@ def rates(earlier: Usage, later: Usage, measures: tuple[Measure, ...] = MEASURES
         raise ValueError("the later sample is not later")
     found = []
     for measure in measures:
-        before, after = getattr(earlier, measure.field), getattr(later, measure.field)
+        before, after = measure.of(earlier), measure.of(later)
         change = None if before is None or after is None else after - before
         grows = measure.field in CUMULATIVE
         if grows and change is not None and change < 0:

@@ -157,3 +157,25 @@ def test_without_privilege_the_unknown_is_null_and_the_rest_is_told(nobody):
     assert rows["limits", "nofile"]
     assert rows["scheduling", "policy"] == "other"
     assert document["details"]["descriptors"] is None
+
+
+@pytest.mark.needs("root", "unshare", "pid_namespace", "kcmp")
+def test_under_the_proc_of_another_pid_namespace_no_stranger_is_asked_by_number():
+    """Pid 1 of the new namespace is somebody else in /proc; what only system calls tell of it is unknown."""
+
+    def in_new_pid_namespace(*words: str) -> dict[tuple[str, str], dict[str, str]]:
+        command = ["unshare", "--pid", "--fork", sys.executable, "-m", "nsview", *words, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        return {(row["section"], row["attribute"]): row for row in json.loads(done.stdout)["rows"]}
+
+    shown = in_new_pid_namespace("show", "self")
+    assert shown["identity", "pid inside"]["value"] == shown["identity", "pid"]["value"] + "/1"
+    assert "nsview show self" in shown["identity", "command"]["value"]
+    assert shown["usage", "cpu"]["value"] is None
+    assert shown["usage", "cpu user"]["value"] is not None
+    assert shown["usage", "cpu wait"]["value"] is not None
+    assert shown["scheduling", "I/O priority"]["value"] is None
+    compared = in_new_pid_namespace("diff", "self", str(os.getpid()), "--all")
+    assert {row["same"] for (section, _), row in compared.items() if section == "sharing"} == {None}
+    assert compared["descriptors", "one open file"]["same"] is None
