@@ -91,6 +91,7 @@ def main() -> None:
             "always_listed": sorted({*listed} & {*listed_after}),
             "ever_listed": sorted({*listed} | {*listed_after}),
             "pids": [*after.records],
+            "young": [pid for pid, record in after.records.items() if record.start_time >= own.start_time],
             "producer": str(after.producer),
             "own": own._asdict(),
             "links": _links("self"),
