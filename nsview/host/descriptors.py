@@ -115,7 +115,7 @@ def flag_names(flags: int) -> tuple[str, ...]:
 def _fields(info: bytes | None) -> dict[str, list[str]]:
     """Read lines of ``key: value``; a key may come again (epoll, inotify)."""
     found: dict[str, list[str]] = {}
-    for line in (info or b"").decode("utf-8", "backslashreplace").splitlines():
+    for line in (info or b"").decode("utf-8", "backslashreplace").split("\n"):
         key, colon, value = line.partition(":")
         if colon:
             found.setdefault(key.strip(), []).append(value.strip())

@@ -134,7 +134,7 @@ def _of_threads(process: PinnedProcess) -> dict[str, int | None]:
 def _keyed(text: bytes | None, scale: int = 1) -> dict[str, int]:
     """Read lines of ``Key: number``; others are passed over."""
     numbers = {}
-    for line in (text or b"").splitlines():
+    for line in (text or b"").split(b"\n"):  # a name may hold carriage returns
         key, colon, rest = line.partition(b":")
         words = rest.split()
         if colon and words and words[0].isdigit():

@@ -6,6 +6,7 @@ import os
 import time
 
 import pytest
+from children import rename
 
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.sampling import sample
@@ -152,3 +153,14 @@ def test_rates_of_a_real_process_are_its_own(forked):
         os.close(fd)
     assert found["cpu_ns"].change >= 100_000_000
     assert found["cpu_ns"].per_second <= 1e9
+
+
+@pytest.mark.parametrize("comm", [b"x\rvoluntary_ct", b"\x0bVmRSS:\t9 kB", b") R 1 1"])
+def test_a_name_that_imitates_the_kernels_lines_deceives_nobody(forked, comm):
+    """Without taskstats switches are read of each thread's status, whose first line is the name."""
+    pid, _ = forked(lambda: rename(comm))
+    usage = sample(pid)
+    with open(f"/proc/{pid}/status", newline="\n") as file:
+        status = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+    assert usage.voluntary == int(status["voluntary_ctxt_switches"])
+    assert usage.threads == 1

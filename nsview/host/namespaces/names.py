@@ -41,7 +41,7 @@ def container_name(record: ProcessRecord) -> str | None:
             text = process.read("cgroup")
     except ProcessGoneError:
         return None
-    lines = (line.split(":", 2) for line in os.fsdecode(text or b"").splitlines())
+    lines = (line.split(":", 2) for line in os.fsdecode(text or b"").split("\n"))
     container = container_of(fields[2] for fields in lines if len(fields) == 3)
     if container is None or not container.is_container:
         return None
