@@ -147,6 +147,25 @@ def test_filtered_bpf_calls_are_no_failure() -> None:
     assert "does not let us load" in refusal.reason
 
 
+HIDDEN = """
+from test_bpf_fallback import CAP_BPF, CAP_PERFMON, drop
+from nsview.host.snapshot import take
+drop(*set(range(40)) - {CAP_BPF, CAP_PERFMON})
+for by in ("proc", "bpf"):
+    print(sum(record.is_kernel_thread for record in take(by=by).records.values()))
+"""
+
+
+@pytest.mark.needs("root", "bpf", "unshare", "mount_namespace")
+def test_bpf_tells_what_hidepid_hides() -> None:
+    remount = 'mount -t proc -o hidepid=2,gid=54321 proc /proc && exec "$0" -c "$1"'
+    command = ["unshare", "--mount", "sh", "-c", remount, sys.executable, HIDDEN]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    by_proc, by_bpf = map(int, subprocess.check_output(command, text=True, env=env).split())
+    assert by_proc == 0
+    assert by_bpf > 0
+
+
 SCRIPT = """
 from nsview.host import producer
 from nsview.host.snapshot import take

@@ -107,20 +107,17 @@ static int is_named_by_proc(const struct record *record)
 	return record->flags & PF_KTHREAD && strnlen(record->comm, COMM_SIZE) == USER_COMM; /* or longer: full_name */
 }
 
-/* Returns 0, or an errno: ESRCH when it is gone. */
+/* One that is gone or hidden by now keeps the name that the kernel has room for. Returns 0 or an errno. */
 static int name_from_proc(struct scan *scan, struct record *record)
 {
 	struct record stat = {.pid = record->pid};
 	int error = read_stat_of(scan, record->pid, &stat);
 
-	if (is_refused(error))
+	if (is_gone(error) || is_refused(error))
 		return 0;
-	if (error)
-		return is_gone(error) ? ESRCH : error;
-	if (stat.start_time != record->start_time)
-		return ESRCH;
-	memcpy(record->comm, stat.comm, COMM_SIZE);
-	return 0;
+	if (!error && stat.start_time == record->start_time)
+		memcpy(record->comm, stat.comm, COMM_SIZE);
+	return error;
 }
 
 static int add_task(struct scan *scan, struct task *task)
@@ -137,10 +134,7 @@ static int add_task(struct scan *scan, struct task *task)
 		error = name_from_proc(scan, record);
 	if (!error)
 		return add_record(scan, record);
-	if (error == ESRCH)
-		scan->header.vanished++;
-	else
-		note_error(scan, error);
+	note_error(scan, error);
 	return error == ENOMEM ? error : 0;
 }
 
