@@ -14,6 +14,7 @@ from types import FrameType
 from typing import BinaryIO
 
 import nsview
+from nsview.commands.document import write_document
 from nsview.commands.recording_summary import summary
 from nsview.host.events.connector import Connector
 from nsview.host.events.refusal import SourceRefusedError
@@ -84,13 +85,11 @@ def _print(everything: bool) -> int:
         "producer": str(snapshot.producer),
         "vanished": snapshot.vanished,
         "errors": [{"errno": error.errno, "count": error.count} for error in snapshot.errors],
-        "processes": [_object(record) for record in snapshot.records.values()],
     }
     if everything:
         found = discover(snapshot).values()
         document["namespaces"] = [{**to_object(one), "members": one.members} for one in found]
-    json.dump(document, sys.stdout, indent=1)
-    sys.stdout.write("\n")
+    write_document(document, "processes", map(_object, snapshot.records.values()))
     return 0
 
 

@@ -18,12 +18,16 @@ from leftovers import until
 from listed import json_of, nsview, text_of
 
 from nsview import cli
+from nsview.commands import ns
 from nsview.host import recording, source, users
 from nsview.host.columns import FREE
+from nsview.host.columns.namespaces import NAMESPACE_COLUMNS
 from nsview.host.columns.processes import PROCESS_COLUMNS
 from nsview.host.difference import DiffRow, compare_processes
 from nsview.host.events.event import Event
 from nsview.host.model import Interval
+from nsview.host.namespaces import search
+from nsview.host.recording import recorder
 from nsview.host.recording.recorder import Plan, Recorder, header
 from nsview.host.recording.writer import Writer
 from nsview.host.snapshot import Snapshot, take
@@ -99,6 +103,14 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("tree", "--namespaces", "--json"),
 )
 
+NAMESPACE_OPTIONS: tuple[tuple[str, ...], ...] = (
+    ("ns",),
+    ("ns", "--json"),
+    ("ns", "--tree", "owner"),
+    ("ns", "net"),
+    ("ns", "-o", ",".join(one.name for one in NAMESPACE_COLUMNS), "nprocs>1"),
+)
+
 
 @pytest.mark.usefixtures("nothing_told")
 @pytest.mark.parametrize("compress", [False, True], ids=["plain", "compressed"])
@@ -122,6 +134,29 @@ def test_a_recorded_sample_is_shown_byte_for_byte_as_it_was_live(
     assert len(expected.splitlines()) > 3
     monkeypatch.setattr(source, "take", None)  # whoever looks at the machine now fails
     assert shown(*words, "--from", path) == expected
+
+
+@pytest.mark.usefixtures("nothing_told")
+@pytest.mark.parametrize("words", NAMESPACE_OPTIONS, ids=" ".join)
+def test_recorded_namespaces_are_shown_as_they_were_live(
+    words: tuple[str, ...], shown: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The search is made once, for the kernel may have changed at a second one; what it found is recorded."""
+    snapshot = take()
+    searched = search(snapshot)
+    monkeypatch.setattr(source, "take", lambda: snapshot)
+    monkeypatch.setattr(ns, "search", lambda *_: replace(searched, steps=()))
+    monkeypatch.setattr(recorder, "discover", lambda *_: searched.namespaces)
+    path = record_to(tmp_path / "recording", snapshot, everything=True)
+    expected = shown(*words)
+    assert expected
+    monkeypatch.setattr(ns, "search", None)
+    told = shown(*words, "--from", path)
+    if words[-1] == "--json":
+        live, recorded = json.loads(expected), json.loads(told)
+        assert recorded["namespaces"] == live["namespaces"]
+    else:
+        assert told == expected
 
 
 @pytest.mark.usefixtures("nothing_told")
