@@ -28,6 +28,7 @@ _WORDS = {**BY_LETTER, **BY_PROC, **BY_NAME}
 _LINK = re.compile(r"([a-z]+)(?:_for_children)?:\[?(\d{1,18})\]?", re.ASCII)
 
 prepare = column_choice.prepare
+WORDS = column_choice.WORDS
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     rows = [row for row in rows_of(scene.found.values(), scene.snapshot.records) if which in (None, row.namespace.kind)]
     rows = sorted_by(chosen.select(rows), keys)
     if args.json:
-        _write_json([object_of(row) for row in rows], scene)
+        _write_json([object_of(row, columns if args.columns else ()) for row in rows], scene)
         return 0
     listing.write(_heading(columns, args.tree), _cells(rows, columns, args.tree), args.header)
     if (unread := unread_text(scene.steps)) is not None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nsview.host.columns import Column
 from nsview.host.columns.namespaces import NamespaceRow
 from nsview.host.namespaces import BindMount, StepReport
 from nsview.host.text import printable
 from nsview.host.users import user_name
 
 
-def object_of(row: NamespaceRow) -> dict[str, object]:
-    """Return a namespace as docs/json.md has it."""
+def object_of(row: NamespaceRow, columns: Iterable[Column[NamespaceRow]] = ()) -> dict[str, object]:
+    """Return a namespace as docs/json.md has it, with ``columns`` by name if there are any."""
     namespace, leader = row.namespace, row.leader
     kept = namespace.keepers
+    chosen = {column.name: column.json(row) for column in columns}
     return {
         "inode": namespace.inode,
         "type": namespace.kind.name,
@@ -40,6 +42,7 @@ def object_of(row: NamespaceRow) -> dict[str, object]:
             "children": kept.children,
             "owned": kept.owned,
         },
+        **({"columns": chosen} if chosen else {}),
     }
 
 

@@ -87,6 +87,9 @@ def test_columns_are_chosen():
     titles, *rows = lines_of("-o", "ns,uid,id", "net")
     assert titles == ["NS", "OWNER-UID", "ID"]
     assert str(OWN_NET) in [row[0] for row in rows]
+    (one,) = objects("-o", "parent,held", f"ns={OWN_NET}")
+    assert one["columns"]["parent"] is None
+    assert "proc" in one["columns"]["held"]
 
 
 def test_filters_ask_for_any_column():
