@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from nsview.commands import column_choice, listing
 from nsview.commands.column_choice import ChoiceError, columns_of, filter_of, sort_keys, sorted_by
-from nsview.commands.ns_inside import inside, write_inside
 from nsview.commands.ns_one import write_one
 from nsview.commands.ns_words import object_of, step_object, unread_text
 from nsview.commands.source_options import add_source_options, source_of
@@ -143,6 +142,8 @@ def _cells(rows: Sequence[NamespaceRow], columns: Sequence[Column[NamespaceRow]]
 
 
 def _show_one(namespace: Namespace, scene: _Scene, args: argparse.Namespace) -> int:
+    from nsview.commands.ns_inside import inside, write_inside  # a list does without what that imports
+
     content = None if scene.steps is None else inside(namespace, scene.snapshot, scene.found)
     (row,) = rows_of((namespace,), scene.snapshot.records)
     if args.json:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from nsview.host.namespaces.namespace import PID, TIME, Namespace
 from nsview.host.namespaces.relations import Relations, explore, recall, related
 from nsview.host.process import PinnedProcess, ProcessGoneError
-from nsview.host.snapshot import ProcessRecord, Snapshot
+from nsview.host.snapshot import Namespaces, ProcessRecord, Snapshot
 from nsview.host.tree import ProcessTree
 from spawner.namespaces import KINDS, NamespaceKind
 
@@ -40,39 +41,54 @@ def namespaces_of(
 
 
 def members_of(snapshot: Snapshot, tree: ProcessTree) -> dict[int, Namespace]:
-    """Return the namespaces of the processes, without relations. Pure."""
-    members: dict[int, list[int]] = {}
+    """Return the namespaces of the processes, without relations. Pure.
+
+    Most processes are where their parents are: those are taken together, and only the others looked at one by one.
+    """
+    records = snapshot.records
+    together: dict[Namespaces, list[int]] = {}
+    tops: list[tuple[ProcessRecord, Namespaces | None]] = []
     awaited: dict[int, list[int]] = {}
     kinds: dict[int, NamespaceKind] = {}
-    for record in snapshot.records.values():
-        for kind, inode in zip(KINDS, record.ns, strict=True):
-            if inode is not None:
-                kinds[inode] = kind
-                members.setdefault(inode, []).append(record.pid)
-        for kind, inode in ((PID, record.pid_for_children), (TIME, record.time_for_children)):
-            if inode is not None and inode != record.namespace(kind.name):
+    for record in records.values():
+        ns = record.ns
+        together.setdefault(ns, []).append(record.pid)
+        up = tree.parent(record.pid)
+        above = None if up is None else records[up].ns
+        if above != ns:
+            tops.append((record, above))
+        for kind, inode, own in ((PID, record.pid_for_children, ns[2]), (TIME, record.time_for_children, ns[7])):
+            if inode is not None and inode != own:
                 kinds[inode] = kind
                 awaited.setdefault(inode, []).append(record.pid)
+    members: dict[int, list[list[int]]] = {}
+    for where, pids in together.items():
+        for kind, inode in zip(KINDS, where, strict=True):
+            if inode is not None:
+                kinds[inode] = kind
+                members.setdefault(inode, []).append(pids)
+    leaders = _leaders(tops)
     found = {}
     for inode, kind in kinds.items():
-        pids = tuple(members.get(inode, ()))
-        leader = _leader(kind, inode, pids, snapshot.records, tree)
-        started = None if leader is None else snapshot.records[leader].start_time
-        found[inode] = Namespace(kind, inode, pids, leader, started, tuple(awaited.get(inode, ())))
+        parts = members.get(inode, [])
+        inside = tuple(parts[0]) if len(parts) == 1 else tuple(sorted(chain.from_iterable(parts)))
+        started, leader = leaders.get(inode, (None, None))
+        found[inode] = Namespace(kind, inode, inside, leader, started, tuple(awaited.get(inode, ())))
     return found
 
 
-def _leader(
-    kind: NamespaceKind,
-    inode: int,
-    members: tuple[int, ...],
-    records: Mapping[int, ProcessRecord],
-    tree: ProcessTree,
-) -> int | None:
-    """Return the oldest of the members whose parent is elsewhere."""
-    at = KINDS.index(kind)
-    tops = (pid for pid in members if (up := tree.parent(pid)) is None or records[up].ns[at] != inode)
-    return min(tops, key=lambda pid: (records[pid].start_time, pid), default=None)
+def _leaders(tops: Iterable[tuple[ProcessRecord, Namespaces | None]]) -> dict[int, tuple[int, int]]:
+    """Return start time and pid, by namespace, of the oldest process whose parent is elsewhere.
+
+    ``tops`` are the processes that differ from their parent in some namespace, and where that is.
+    """
+    leaders: dict[int, tuple[int, int]] = {}
+    for record, above in tops:
+        age = record.start_time, record.pid
+        for at, inode in enumerate(record.ns):
+            if inode is not None and (above is None or above[at] != inode):
+                leaders[inode] = min(leaders.get(inode, age), age)
+    return leaders
 
 
 def _is_same(earlier: Namespace | None, now: Namespace) -> bool:
