@@ -180,7 +180,8 @@ def _network(asked: _Asked) -> Inside:
     owners = find_owners({one.inode for one in content.sockets or ()}, asked.snapshot.records.values())
     names = network_content.names_in_run().get(asked.namespace.inode, ())
     called = {one.inode: one.name for one in asked.found.values() if one.kind is asked.namespace.kind}
-    return network_words.shown(content, asked.namespace.inode, names, owners, called)
+    nsid, _ = asked.entered(network_content.number_here)
+    return network_words.shown(content, asked.namespace.inode, network_words.Names(names, nsid), owners, called)
 
 
 def _mount(asked: _Asked) -> Inside:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from dwellers import acting, kept, shell
+from dwellers import acting, documents, kept, shell, told
 from listed import json_of, nsview, text_of
 
 from nsview.commands.inside.network import owners_text
@@ -132,6 +132,18 @@ def test_which_process_owns_a_port_and_where_a_veth_ends(nothing_left):
         assert (peer["name"], peer["namespace"]) == ("far", int(inode_of(far, "net")))
         assert {route["table"] for route in content["routes"]} == {"local"}
         assert content["unknown_because"] is None
+
+
+@pytest.mark.needs("ip", "lsns")
+def test_the_number_of_a_network_namespace_is_that_of_ours(nothing_left):
+    with shell("--net") as far, shell("--net") as near:
+        inode = inode_of(far, "net")
+        told(near, "ip", "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(far))
+        rows = documents(near, "lsns", "--json", "--type", "net", "--output", "NS,NETNSID")["namespaces"]
+        [number] = [row["netnsid"] for row in rows if str(row["ns"]) == inode]
+        [namespace] = documents(near, sys.executable, "-m", "nsview", "ns", inode, "--json")["namespaces"]
+        assert str(namespace["inside"]["nsid"]) == number
+        assert inside_of(far, "net")["nsid"] is None
 
 
 def test_mount_namespace(nothing_left):

@@ -5,7 +5,7 @@ veth ends.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from nsview.commands.inside.section import Inside, Section, facts
 from nsview.commands.listing import UNKNOWN, Column, show
@@ -49,23 +49,40 @@ _NO_MAC = (None, "00:00:00:00:00:00")
 _INTERNET = ("tcp", "udp", "udplite")
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What ip-netns(8) calls a network namespace: by ``names``, and by its number in our own one."""
+
+    names: Sequence[str]
+    nsid: int | None
+
+
 def shown(
-    content: NetworkContent, namespace: int, names: Sequence[str], owners: Owners, called: Mapping[int, str | None]
+    content: NetworkContent, namespace: int, names: Names, owners: Owners, called: Mapping[int, str | None]
 ) -> Inside:
-    """Word what was read of the namespace with an inode; ``names`` are ip-netns(8)'s, ``owners`` of all sockets,
-    ``called`` what people call network namespaces.
+    """Word what was read of the namespace with an inode; ``owners`` are those of all sockets, ``called`` is what
+    people call network namespaces.
     """
     links = None if content.links is None else [_link(link, namespace, called) for link in content.links]
     addresses = None if content.addresses is None else [_address(address) for address in content.addresses]
     hardware = [(link.mac, link.name, "-", "hardware") for link in content.links or () if link.mac not in _NO_MAC]
     sections = [
-        facts("", [("name in /run/netns", ", ".join(names))] if names else [], content.unknown_because),
+        facts("", _names(names), content.unknown_because),
         _section("links", LINKS, links),
         _section("addresses", ADDRESSES, None if addresses is None else [*addresses, *hardware]),
         _routes(content.routes),
         _sockets(content.sockets, owners),
     ]
     return Inside([section for section in sections if section.rows or section.notes], _document(content, names, owners))
+
+
+def _names(names: Names) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    if names.names:
+        rows.append(("name in /run/netns", ", ".join(names.names)))
+    if names.nsid is not None:
+        rows.append(("nsid from here", names.nsid))
+    return rows
 
 
 def _section(
@@ -202,11 +219,11 @@ def owners_text(owners: Sequence[Owner] | None) -> str:
     return ", ".join(dict.fromkeys(f"{owner.pid} {owner.comm}" for owner in owners)) or "-"
 
 
-def _document(content: NetworkContent, names: Sequence[str], owners: Owners) -> dict[str, object]:
+def _document(content: NetworkContent, names: Names, owners: Owners) -> dict[str, object]:
     document = asdict(content)
     for name in ("links", "addresses", "routes", "sockets"):
         document[name] = None if document[name] is None else list(document[name])
     for row in document["sockets"] or ():
         holding = owners.of(row["inode"])
         row["owners"] = None if holding is None else [asdict(owner) for owner in holding]
-    return {"names": list(names), **document}
+    return {"names": list(names.names), "nsid": names.nsid, **document}

@@ -135,14 +135,20 @@ class Neighbourhood:
         return _text(found.get_attr("IFLA_IFNAME"))
 
     def _numbers(self) -> dict[int, int]:
-        """The inodes of known namespaces by the numbers they have here (RTM_GETNSID, network_namespaces(7))."""
+        """The inodes of known namespaces by the numbers they have here."""
         if self._by_nsid is None:
             self._by_nsid = {}
             for fd in self._known:
-                nsid = self._rtnetlink.get_netnsid(fd=fd)["nsid"]
-                if nsid not in (None, _NOT_ASSIGNED):
+                nsid = nsid_of(self._rtnetlink, fd)
+                if nsid is not None:
                     self._by_nsid[nsid] = os.fstat(fd).st_ino
         return self._by_nsid
+
+
+def nsid_of(rtnetlink: Any, namespace: int) -> int | None:
+    """Return the number that a pyroute2 socket's namespace has given to that of a descriptor (RTM_GETNSID), if any."""
+    nsid = rtnetlink.get_netnsid(fd=namespace)["nsid"]
+    return None if nsid is None or nsid == _NOT_ASSIGNED else int(nsid)
 
 
 def links(messages: Iterable[Any], neighbourhood: Neighbourhood) -> tuple[Link, ...]:

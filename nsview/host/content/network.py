@@ -9,7 +9,7 @@ from typing import Any
 
 from nsview.host.content import network_files, unix_sockets
 from nsview.host.content.entered import inside
-from nsview.host.content.links import Address, Link, Neighbourhood, addresses, links
+from nsview.host.content.links import Address, Link, Neighbourhood, addresses, links, nsid_of
 from nsview.host.content.routes import Route, routes
 from nsview.host.content.socket_owners import Owner, Owners
 from nsview.host.content.sockets import Socket, parse_unix, read_network_sockets
@@ -85,6 +85,13 @@ def read_through(process: PinnedProcess | None, unknown_because: str | None = No
     )
 
 
+def number_here(namespace: int) -> int | None:
+    """Return the nsid by which our own network namespace knows that of a descriptor (network_namespaces(7)), None
+    when it has given it none: no link leads there and nobody has asked for one.
+    """
+    return inside((), lambda: _number_of(namespace))
+
+
 def names_in_run(directory: str = NETNS) -> dict[int, tuple[str, ...]]:
     """Return the names that ip-netns(8) gave to namespaces, by inode; safe to print."""
     nsfs = os.stat("/proc/self/ns/net").st_dev
@@ -120,6 +127,13 @@ def _read_here(namespace: int, known: Iterable[int]) -> NetworkContent:
     except NetlinkError as error:
         raise OSError(error.code, os.strerror(error.code), "rtnetlink") from error
     return NetworkContent(found, here, ways, _sockets_here())
+
+
+def _number_of(namespace: int) -> int | None:
+    from pyroute2 import IPRoute
+
+    with IPRoute() as rtnetlink:
+        return nsid_of(rtnetlink, namespace)
 
 
 def _dumped(ask: Callable[[], Any]) -> list[Any]:
