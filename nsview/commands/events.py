@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from nsview.commands.column_choice import ChoiceError, filter_of, refuse
+from nsview.commands.column_choice import WORDS, ChoiceError, filter_of, refuse
 from nsview.commands.listing import show, window
 from nsview.host.columns.events import EVENT_COLUMNS
 from nsview.host.events.event import LOST, Event
@@ -36,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog="FILTER is in the language of docs/filter.md over what, pid, comm, parent, status, signal, lasted, cpu "
         "and others: 'what=exit status!=0', 'what=exec /python/', 'lasted<5ms'.",
     )
-    parser.add_argument("filter", nargs="*", metavar="FILTER", help="only events that match, as 'what=exit status!=0'")
+    parser.add_argument(WORDS, nargs="*", metavar="FILTER", help="only events that match, as 'what=exit status!=0'")
     whose = parser.add_mutually_exclusive_group()
     whose.add_argument("-p", "--pid", type=_pids, metavar="PID,…", help="only of these processes")
     whose.add_argument("--follow", type=_pid, metavar="PID", help="only of this process and its descendants")
