@@ -97,12 +97,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
+    if said := _complaint(argv):
+        print(f"nsview: {said}", file=sys.stderr)
+        return BAD_INPUT
     if not argv:
         return _open_ui()
     try:
         return _command(argv)
     except SystemExit as stop:  # argparse's way of ending after --help or bad input
         return stop.code if isinstance(stop.code, int) else 0
+
+
+_WITHOUT_SNAPSHOTS = ("run", "enter", "flags", "doctor")
+
+
+def _complaint(argv: list[str]) -> str | None:
+    """Say what is wrong with what the environment asks of whoever takes snapshots."""
+    if not os.environ.get("NSVIEW_SNAPSHOT") or (argv and argv[0] in _WITHOUT_SNAPSHOTS):
+        return None
+    from nsview.host.producer import complaint  # only for who asks
+
+    return complaint()
 
 
 def _command(argv: list[str]) -> int:

@@ -120,6 +120,17 @@ def asked_for() -> Producer | None:
         raise ValueError(f"{ENVIRONMENT} is {asked!r}: give auto, bpf or proc") from None
 
 
+def complaint() -> str | None:
+    """Say what is wrong with what the environment asks for: no producer at all, or one that cannot be had here."""
+    try:
+        asked = asked_for()
+    except ValueError as error:
+        return str(error)
+    if asked is Producer.BPF and (refused := refusal()):
+        return f"{ENVIRONMENT}={asked} cannot be done here: {refused}"
+    return None
+
+
 def _in_child() -> None:
     global _chooser
     _chooser.close()
