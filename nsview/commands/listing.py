@@ -39,7 +39,9 @@ def lines(
     every = [[column.title for column in columns], *rows] if header else rows
     sizes = [[width(text) for text in row] for row in every]
     widths = [max(column, default=0) for column in zip(*sizes, strict=True)] or [0] * len(columns)
-    if room is not None:
+    if room is None:
+        widths = [min(wide, column.spills or wide) for column, wide in zip(columns, widths, strict=True)]
+    else:
         _narrow(columns, widths, room)
     for row, size in zip(every, sizes, strict=True):
         yield _line(columns, row, size, widths, room)
@@ -71,7 +73,7 @@ def _line(
 ) -> str:
     cells = []
     for column, text, size, wide in zip(columns, row, sizes, widths, strict=True):
-        if size > wide:
+        if size > wide and room is not None:
             text = cut(text, wide)
             size = width(text)
         space = " " * (wide - size)

@@ -16,8 +16,9 @@ from typing import Any
 
 from nsview.commands.listing import Column, show, write
 from nsview.commands.process_argument import FORMS, process_argument, section_names
-from nsview.host import capable
+from nsview.host import capable, grouped, networked
 from nsview.host.capabilities import names_of, words
+from nsview.host.cgroups.columns import value_json
 from nsview.host.content.mounts import MountTable
 from nsview.host.description import Description, Row, describe
 from nsview.host.difference import ALL
@@ -179,6 +180,15 @@ def _mounts(value: MountTable) -> object:
     ]
 
 
+def _cgroups(value: grouped.Grouped) -> object:
+    return {name: {"value": value_json(held.value), "group": held.group} for name, held in value.items()}
+
+
+def _network(value: Any) -> object:
+    found = {one.name: one.value(value) for one in networked.ATTRIBUTES if one.value is not None}
+    return {name: sorted(names) if isinstance(names, frozenset) else None for name, names in found.items()}
+
+
 def _listed(value: Mapping[int, Any]) -> object:
     return [_plain(one) for one in value.values()]
 
@@ -186,6 +196,8 @@ def _listed(value: Mapping[int, Any]) -> object:
 _CONVERTERS: Mapping[str, Converter] = {
     "signals": _signals,
     "capabilities": _capabilities,
+    "cgroups": _cgroups,
+    "network": _network,
     "mounts": _mounts,
     "threads": _listed,
     "descriptors": _listed,

@@ -168,3 +168,13 @@ def test_watching_ends_with_the_process(spinning, demo):
         spinning.kill()
         _, said = watcher.communicate()
     assert (watcher.returncode, said) == (0, "nsview diff: one of the two has ended\n")
+
+
+def test_a_long_value_pushes_its_own_line_aside_and_no_other(spinning, demo):
+    """Nothing is cut where nobody looks, and what is short stays readable."""
+    lines = text_of("diff", str(demo), str(spinning.pid), "--section", "identity", "--no-header")
+    command = next(line for line in lines if " command " in line)
+    name = next(line for line in lines if " name " in line)
+    assert "threading.Thread" in command
+    assert len(command) > 200
+    assert len(name) < 200

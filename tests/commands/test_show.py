@@ -82,6 +82,13 @@ def test_hostile_words_and_variables_break_no_line_and_no_document(sleeper):
     assert json_of("show", str(sleeper.pid))["details"]["environment"]["HOSTILE"] == escaped
 
 
+def test_details_of_cgroups_and_network_are_values():
+    details = json_of("show", "self", "--section", "cgroups,network")["details"]
+    assert set(details) == {"cgroups", "network"}
+    assert "lo" in details["network"]["links"]
+    assert all(held["group"].startswith("/") for held in details["cgroups"].values())
+
+
 def test_only_the_sections_asked_for_are_shown():
     lines = text_of("show", "self", "--section", "limits,signals", "--section", "ids", "--no-header")
     assert {line.split()[0] for line in lines} == {"limits", "signals", "ids"}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from children import call
+from leftovers import until
 
 from nsview.host import environment, sections, security, signals
+from nsview.host.cgroups.hierarchies import hierarchies
 from nsview.host.description import describe
 from nsview.host.difference import ALL, DiffRow, compare_processes
 from nsview.host.process import PinnedProcess, ProcessGoneError
@@ -290,3 +296,58 @@ def look(pid: int, parent: int, both: bool) -> bool:
     assert rows["identity", "pid"] == str(pid)
     assert rows["identity", "parent"] == str(parent)
     return rows["usage", "cpu"] is not None
+
+
+@pytest.mark.needs("unshare", "user_namespace", "network_namespace")
+def test_a_network_of_its_own_has_a_link_no_route_and_all_ports_free(unshared):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        rows = compared(unshared("--user", "--map-root-user", "--net"), "network")
+        ours = f"tcp 127.0.0.1:{server.getsockname()[1]}"
+    with PinnedProcess(os.getpid()) as process:
+        content = sections.networked.network_of(process)
+    assert "lo" in {link.name for link in content.links}
+    assert (rows["links"].child, rows["routes"].child, rows["listening"].child) == ("lo", "none", "none")
+    assert rows["listening"].same is False
+    assert ours in rows["listening"].parent or " more" in rows["listening"].parent
+
+
+@pytest.mark.needs("root", "pids_controller")
+def test_the_lowest_limit_of_the_groups_on_the_way_up_is_told_with_its_group(forked):
+    with ExitStack() as stack:
+        pid, _ = forked()
+        hierarchy = next(it for it in hierarchies() if "pids" in (it.controllers or ()))
+        if hierarchy.version == 2:
+            enable_pids(Path(hierarchy.directory("/")))
+        above = Path(hierarchy.directory("/")) / f"nsview-limits-{os.getpid()}"
+        inner = above / "inner"
+        for group in (above, inner):
+            group.mkdir()
+            stack.callback(remove, group)
+        stack.callback((Path(hierarchy.directory("/")) / "cgroup.procs").write_text, str(pid))
+        if hierarchy.version == 2:
+            enable_pids(above)
+        (above / "pids.max").write_text("77")
+        (inner / "pids.max").write_text("1000")
+        (inner / "cgroup.procs").write_text(str(pid))
+        rows = compared(pid, "cgroups")
+        assert rows["pids max"].child == f"77 by /{above.name}"
+        assert rows["pids max"].same is False
+        (inner / "pids.max").write_text("5")
+        assert compared(pid, "cgroups")["pids max"].child == f"5 by /{above.name}/inner"
+
+
+def enable_pids(group: Path) -> None:
+    (group / "cgroup.subtree_control").write_text("+pids")
+
+
+def remove(group: Path) -> None:
+    def removed() -> bool:
+        try:
+            group.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True
+
+    assert until(removed)
