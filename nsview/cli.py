@@ -134,7 +134,7 @@ def _command(argv: list[str]) -> int:
         parser = subparsers.choices[asked.name]
         parser.bad_input = asked.bad_input
         prepare = getattr(module, "prepare", list)
-        parsed = parser.parse_args(prepare(argv[1:]))
+        parsed = _read(parser, prepare(argv[1:]), getattr(module, "WORDS", None))
         return int(parsed.run(parsed))
     if not argv[0].startswith("-"):
         names = ", ".join(command.name for command in COMMANDS)
@@ -143,6 +143,16 @@ def _command(argv: list[str]) -> int:
         subparsers.add_parser(command.name, help=command.does)
     top.parse_args(argv)
     return top.error("a command is missing")
+
+
+def _read(parser: argparse.ArgumentParser, words: list[str], rest: str | None) -> argparse.Namespace:
+    """Read a command's words. Where all that is no option goes to ``rest``, options may stand between it."""
+    if rest is None:
+        return parser.parse_args(words)
+    end = words.index("--") if "--" in words else len(words)
+    parsed = parser.parse_intermixed_args(words[:end])
+    setattr(parsed, rest, [*getattr(parsed, rest), *words[end + 1 :]])
+    return parsed
 
 
 def _open_ui() -> int:

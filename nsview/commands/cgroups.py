@@ -48,6 +48,8 @@ MEMBER_COLUMNS = (Listed("PID", right=True), Listed("PPID", right=True), Listed(
 
 _A_REGEX = re.compile(r"/.+/i?", re.DOTALL)
 
+WORDS = column_choice.WORDS
+
 
 def prepare(words: Sequence[str]) -> list[str]:
     """Mark the first word that is a path: positional words are a filter else."""

@@ -16,6 +16,8 @@ Row = TypeVar("Row")
 
 OPTIONS = ("-o", "--columns", "--sort")
 """Options whose value may begin with a hyphen."""
+WORDS = "filter"
+"""Where the words that are no options go (nsview.cli)."""
 
 
 class ChoiceError(ValueError):
@@ -29,7 +31,7 @@ class ChoiceError(ValueError):
 
 def add_options(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the filter and the options that every list has."""
-    parser.add_argument("filter", nargs="*", metavar="FILTER", help="only rows that match, as 'user=root rss>10M'")
+    parser.add_argument(WORDS, nargs="*", metavar="FILTER", help="only rows that match, as 'user=root rss>10M'")
     parser.add_argument(
         "-o",
         "--columns",

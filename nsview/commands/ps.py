@@ -18,6 +18,7 @@ from nsview.host.tree import ProcessTree
 USUAL = ("pid", "user", "state", "rss", "threads", "ns", "comm")
 
 prepare = column_choice.prepare
+WORDS = column_choice.WORDS
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -24,6 +24,7 @@ BOUNDARY = "◆"
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 prepare = column_choice.prepare
+WORDS = column_choice.WORDS
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -120,6 +120,18 @@ def test_filter_takes_any_column(contained):
     assert found("comm=?") == set()
 
 
+def test_options_may_stand_between_the_words_of_a_filter(contained):
+    mine = f"ppid={os.getpid()}"
+    for words in (
+        (mine, "--flat", "ns.uts!=parent"),
+        ("--flat", mine, "-o", "pid", "ns.uts!=parent", "--no-header"),
+        ("--no-header", "--", mine, "ns.uts!=parent"),
+    ):
+        line = text_of("ps", *words)[-1]
+        assert line.split()[0] == str(contained), words
+    assert nsview("ps", "--", "-no-such-text").returncode == 0
+
+
 def test_columns_can_be_named_added_and_taken_away(contained):
     assert text_of("ps", "-o", "pid,age,comm")[0].split() == ["PID", "AGE", "COMMAND"]
     assert text_of("ps", "-o", "+pss,-rss", "-o", "-user")[0].split() == [
