@@ -363,6 +363,33 @@ def test_the_recorder_names_users_and_reads_command_lines_of_the_new_and_the_ren
     assert told[-1]["end"]["reason"] == "count"  # type: ignore[index]
 
 
+@pytest.mark.needs("unshare", "user_namespace")
+def test_the_recorder_asks_for_the_relations_of_a_namespace_once_and_again_when_its_number_is_used_again(unshared):
+    me = os.getpid()
+    file = io.BytesIO()
+    looks: list[Snapshot] = []
+    recorder = Recorder(Writer(file, HEADER), Plan(), look=lambda: looks[-1])
+
+    def told() -> list[NamespacesSeen]:
+        """What of namespaces is in the file, after one look more."""
+        recorder.sample()
+        return [item for item in Reader(io.BytesIO(file.getvalue())) if isinstance(item, NamespacesSeen)]
+
+    looks.append(take((me,)))
+    ours = looks[0].records[me].namespace("user")
+    assert [len(told()), len(told())] == [1, 1]
+    pid = unshared("--user", "--map-root-user")
+    looks.append(take((me, pid)))
+    theirs = looks[1].records[pid].namespace("user")
+    *_, seen = told()
+    assert theirs != ours
+    assert [(one.inode, one.parent) for one in seen.namespaces] == [(theirs, ours)]
+    looks.append(take((me,)))
+    assert len(told()) == 2
+    looks.append(looks[1])  # as another would have it that is made when this one is gone
+    assert len(told()) == 3
+
+
 def _renamed(snapshot: Snapshot, pid: int) -> tuple[object, ...]:
     records = {pid: snapshot.records[pid]._replace(comm="after")}
     return snapshot.when_ns + 1, snapshot.ended_ns + 1, records, 0, ()

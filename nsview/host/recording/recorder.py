@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from nsview.host.namespaces import Namespace, discover, namespaces_of
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.recording.form import Header
 from nsview.host.recording.writer import Writer
-from nsview.host.snapshot import TICKS_PER_SECOND, Snapshot, take
+from nsview.host.snapshot import TICKS_PER_SECOND, ProcessRecord, Snapshot, take
 from nsview.host.tree import ProcessTree
 from nsview.host.users import user_name
 from spawner.namespaces import KINDS
@@ -97,6 +98,7 @@ class Recorder:
         self._last: Snapshot | None = None
         self._execed: set[int] = set()
         self._known: Mapping[int, Namespace] = {}
+        self._present = _Present()
 
     def run(self) -> None:
         """Record to the end. OSError when the file cannot be written or the processes cannot be read."""
@@ -122,10 +124,13 @@ class Recorder:
         snapshot = self._look()
         heard = self._heard()
         self._tell(event for event in heard if event.when_ns <= snapshot.when_ns)
-        users = {uid: user_name(uid) for uid in {record.uid for record in snapshot.records.values()} if uid is not None}
-        commands = self._commands(snapshot)
-        self._write_namespaces(snapshot)
-        self._writer.sample(snapshot, users, commands)
+        last = {} if self._last is None else self._last.records
+        # The producer gives a record that is as before as the same object: that costs next to nothing.
+        changed = [record for pid, record in snapshot.records.items() if last.get(pid) is not record]
+        self._write_namespaces(snapshot, changed)
+        uids = {record.uid for record in changed if record.uid is not None}
+        users = {uid: user_name(uid) for uid in uids}
+        self._writer.sample(snapshot, users, self._commands(changed))
         self._last, self._execed = snapshot, set()
         self._tell(event for event in heard if event.when_ns > snapshot.when_ns)
 
@@ -147,31 +152,64 @@ class Recorder:
         self._execed.update(event.pid for event in told if event.what == "exec")
         self._writer.tell(told)
 
-    def _commands(self, snapshot: Snapshot) -> dict[Identity, str | None]:
+    def _commands(self, changed: Iterable[ProcessRecord]) -> dict[Identity, str | None]:
         """Read the command lines of who is new, has another name, or has called execve."""
         last = {} if self._last is None else self._last.records
         found = {}
-        for pid, record in snapshot.records.items():
-            then = last.get(pid)
-            if record.is_kernel_thread or (then is record and pid not in self._execed):
+        for record in changed:
+            then = last.get(record.pid)
+            if record.is_kernel_thread:
                 continue
-            if then is None or pid in self._execed or (then.start_time, then.comm) != (record.start_time, record.comm):
+            if (
+                then is None
+                or record.pid in self._execed
+                or then.identity != record.identity
+                or then.comm != record.comm
+            ):
                 found[record.identity] = _words(*record.identity)
         return found
 
-    def _write_namespaces(self, snapshot: Snapshot) -> None:
+    def _write_namespaces(self, snapshot: Snapshot, changed: Iterable[ProcessRecord]) -> None:
         if self._plan.everything:
-            self._known = discover(snapshot)
-            self._writer.namespaces(snapshot.when_ns, self._known.values(), everything=True)
+            self._writer.namespaces(snapshot.when_ns, discover(snapshot).values(), everything=True)
             return
-        inodes = {inode for ns in {record.ns for record in snapshot.records.values()} for inode in ns}
-        inodes |= {record.pid_for_children for record in snapshot.records.values()}
-        inodes |= {record.time_for_children for record in snapshot.records.values()}
-        if inodes - {None} <= self._known.keys():
+        before = self._present.inodes()
+        self._present.replace({} if self._last is None else self._last.records, snapshot.records, changed)
+        if self._present.inodes() <= before:
             return
-        before, self._known = self._known, namespaces_of(snapshot, ProcessTree(snapshot.records), self._known)
-        fresh = [now for inode, now in self._known.items() if not _is_told(before.get(inode), now)]
+        told, self._known = self._known, namespaces_of(snapshot, ProcessTree(snapshot.records), self._known)
+        fresh = [now for inode, now in self._known.items() if not _is_told(told.get(inode), now)]
         self._writer.namespaces(snapshot.when_ns, fresh, everything=False)
+
+
+class _Present:
+    """The inodes of namespaces that processes are in: many processes have the same, so they are counted."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[int | None, ...]] = Counter()
+
+    def inodes(self) -> set[int]:
+        """Return those that any process has."""
+        return {inode for links in self._counts for inode in links if inode is not None}
+
+    def replace(
+        self,
+        before: Mapping[int, ProcessRecord],
+        after: Mapping[int, ProcessRecord],
+        changed: Iterable[ProcessRecord],
+    ) -> None:
+        """Go from one snapshot to the next, of whose records those ``changed`` are other objects."""
+        for record in changed:
+            self._counts[_links(record)] += 1
+            if (then := before.get(record.pid)) is not None:
+                self._counts[_links(then)] -= 1
+        for pid in before.keys() - after.keys():
+            self._counts[_links(before[pid])] -= 1
+        self._counts = +self._counts
+
+
+def _links(record: ProcessRecord) -> tuple[int | None, ...]:
+    return (*record.ns, record.pid_for_children, record.time_for_children)
 
 
 def _is_told(before: Namespace | None, now: Namespace) -> bool:

@@ -52,7 +52,9 @@ class Writer:
             raise ValueError(f"a recording has room for {MOST_PROCESSES} processes, not for {len(records)}")
         full = self.samples % FULL_EVERY == 0
         last = {} if full else self._last
-        changed = [record for pid, record in records.items() if last.get(pid) != record]
+        changed = [
+            record for pid, record in records.items() if (then := last.get(pid)) is not record and then != record
+        ]
         lines: list[object] = []
         if fresh := {uid: name for uid, name in (users or {}).items() if uid not in self._users}:
             self._users |= fresh.keys()
