@@ -162,7 +162,7 @@ def states(directory: Path) -> list[tuple[object, object, object]]:
 
 
 @pytest.mark.needs("io_controller", "disk")
-def test_bytes_written_to_a_disk_are_counted_and_limited(tmp_path):
+def test_a_limit_of_bytes_written_to_a_disk_is_told_by_device():
     disk = next(iter(sorted(os.listdir("/sys/block"))))
     device = Path(f"/sys/block/{disk}/dev").read_text().strip()
     with grouping.controlled("io") as directory:

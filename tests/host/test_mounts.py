@@ -14,7 +14,7 @@ import pytest
 from children import call
 
 from nsview.host.content import mounts
-from nsview.host.content.entered import NotEnteredError, inside
+from nsview.host.content.entered import NotEnteredError
 from nsview.host.content.mount_calls import mounts_by_call
 from nsview.host.content.mount_peers import peer_groups
 from nsview.host.content.mount_table import MountTable
@@ -96,11 +96,12 @@ def test_one_who_enters_meets_what_is_mounted_over_the_root(forked):
 
     pid, _ = forked(act)
     with namespace_of(pid) as fd:
-        found = mounts.mounts_in(fd)
-    top = found.holding("/")
-    assert top is not None
-    assert top.source == "over"
-    assert [mount.point for mount in found.visible] == ["/"]
+        tables = mounts.mounts_in(fd), mounts.mounts_on_entering(fd)
+    for found in tables:
+        top = found.holding("/")
+        assert top is not None
+        assert top.source == "over"
+        assert [mount.point for mount in found.visible] == ["/"]
 
 
 @pytest.mark.needs("root", "findmnt")
@@ -150,7 +151,7 @@ def test_the_calls_and_the_text_say_the_same(forked, seed):
     read = table(pid)
     with namespace_of(pid) as fd:
         called = mounts_by_call(fd)
-        entered = inside((fd,), mounts._mounts_here)
+        entered = mounts.mounts_on_entering(fd)
     assert {mount.id: replace(mount, unique_id=None) for mount in called} == dict(read.mounts)
     assert dict(entered.mounts) == dict(read.mounts)
     assert len({mount.unique_id for mount in called} - {None}) == len(called)
@@ -165,7 +166,7 @@ def test_a_namespace_without_a_process_still_tells_its_mounts(forked):
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     try:
         found = mounts.mounts_in(fd)
-        entered = inside((fd,), mounts._mounts_here)
+        entered = mounts.mounts_on_entering(fd)
     finally:
         os.close(fd)
     for each in (found, entered):

@@ -51,7 +51,17 @@ def mounts_in(namespace: int) -> MountTable:
     try:
         return table_of(mounts_by_call(namespace))
     except NotListedError:
-        return inside((namespace,), _mounts_here)
+        return mounts_on_entering(namespace)
+
+
+def mounts_on_entering(namespace: int) -> MountTable:
+    """Return the mounts of the mount namespace of a descriptor that a thread can reach that enters; NotEnteredError."""
+    # What is mounted at /proc in there, if anything, is not to be relied on.
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return inside((namespace,), lambda: _mounts_here(proc))
+    finally:
+        os.close(proc)
 
 
 def mounts_by_namespace(snapshot: Snapshot, namespaces: Iterable[int] | None = None) -> dict[int, MountTable]:
@@ -119,9 +129,9 @@ def _root_id(process: PinnedProcess) -> int | None:
     return None if found is None else int(found[1])
 
 
-def _mounts_here() -> MountTable:
+def _mounts_here(proc: int) -> MountTable:
     """Read the table of the calling thread, which has just entered: its root is the namespace's."""
-    fd = os.open("/proc/thread-self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open("thread-self/mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
     try:
         return table_of(parse(_read(fd)))
     finally:
