@@ -95,7 +95,7 @@ def _removed(directory: Path) -> bool:
 def thaw(directory: Path) -> None:
     """Let frozen processes die."""
     for file, word in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
-        if (directory / file).exists():
+        if (directory / file).exists() and (directory / file).read_text().strip() != word:
             (directory / file).write_text(word)
 
 
