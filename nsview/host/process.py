@@ -78,10 +78,10 @@ class PinnedProcess:
         """
         return self.is_there() and numbers_agree(os.getpid())
 
-    def open(self, name: str) -> int | None:
+    def open(self, name: str, flags: int = 0) -> int | None:
         """Open /proc/PID/``name`` for reading and return the descriptor, which is the caller's to close."""
         try:
-            return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
+            return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC | flags, dir_fd=self._directory)
         except OSError as error:
             _tolerate(error)
             return None

@@ -24,12 +24,16 @@ def own(name: str) -> int:
 @pytest.mark.needs("lsns")
 @pytest.mark.needs("root")
 def test_namespaces_are_those_of_lsns(unshared):
+    """What was there before and after a look was there at the look; the rest of the machine comes and goes."""
     unshared("-mnpUuiCT", "--map-root-user", "--fork")
     unshared("--uts")
-    before = listed_by_lsns()
-    mine = {(ns.inode, ns.kind.proc) for ns in namespaces_of(take()).values() if ns.members}
-    after = listed_by_lsns()
-    assert before & after <= mine <= before | after
+    mine, theirs, mine_later, theirs_later = found(), listed_by_lsns(), found(), listed_by_lsns()
+    assert mine & mine_later <= theirs
+    assert theirs & theirs_later <= mine_later
+
+
+def found() -> set[tuple[int, str]]:
+    return {(ns.inode, ns.kind.proc) for ns in namespaces_of(take()).values() if ns.members}
 
 
 def listed_by_lsns() -> set[tuple[int, str]]:

@@ -248,7 +248,7 @@ def test_threads_and_processes_that_come_and_go_do_not_disturb_the_search():
     for churner in churners:
         churner.start()
     try:
-        for _ in range(20):
+        for _ in range(8):
             result = search()
             assert not [step for step in result.steps if step.errno]
     finally:

@@ -60,6 +60,7 @@ struct counts {
 struct search {
 	struct row *rows;
 	size_t used, size;
+	int proc;    /* of /proc */
 	dev_t nsfs;  /* the device of all namespace files */
 	int sockets; /* are asked too */
 	struct counts counts;
@@ -151,13 +152,13 @@ static uint64_t started(int process)
 }
 
 /* A descriptor of /proc/PID, -1 when it is not there any more. */
-static int pin(struct search *search, int proc, const struct target *target)
+static int pin(struct search *search, const struct target *target)
 {
 	char name[16];
 	int process;
 
 	snprintf(name, sizeof(name), "%d", target->pid);
-	process = openat(proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	process = openat(search->proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process < 0) {
 		note(search, errno);
 		return -1;
@@ -246,16 +247,27 @@ static int look_at_socket(struct search *search, const struct target *target, in
 	return inode == target->net ? 0 : add(search, target, target->tid, fd, BY_SOCKET, 1, inode);
 }
 
-/* The kind of a namespace that a descriptor is open on, -1 when it cannot be told. Its link may be the path where the
- * namespace is bound, so the file itself is asked. */
-static int kind_behind(int directory, const char *name)
+/* The kind and inode of a namespace that a descriptor is open on, -1 when it cannot be told. Its link may be the path
+ * where the namespace is bound, so the file itself is asked; O_PATH comes first, for what the number stands for may
+ * change any time, and opening a FIFO or a device has effects. */
+static int namespace_behind(const struct search *search, int directory, const char *name, uint64_t *inode)
 {
-	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC), flag;
+	struct stat status = {0};
+	char own[32];
+	int fd, flag = -1, pinned = openat(directory, name, O_PATH | O_CLOEXEC);
 
-	if (fd < 0)
+	if (pinned < 0)
 		return -1;
-	flag = ioctl(fd, NS_GET_NSTYPE_);
-	close(fd);
+	if (!fstat(pinned, &status) && status.st_dev == search->nsfs) {
+		snprintf(own, sizeof(own), "thread-self/fd/%d", pinned);
+		fd = openat(search->proc, own, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0) {
+			flag = ioctl(fd, NS_GET_NSTYPE_);
+			close(fd);
+		}
+	}
+	close(pinned);
+	*inode = status.st_ino;
 	for (int kind = 0; kind < KINDS; kind++)
 		if (FLAGS[kind] == flag)
 			return kind;
@@ -268,6 +280,7 @@ static int look_at_descriptor(struct search *search, const struct target *target
 			      const char *name, int *pidfd)
 {
 	struct statx status;
+	uint64_t inode;
 	int kind;
 
 	if (statx(directory, name, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status))
@@ -276,13 +289,13 @@ static int look_at_descriptor(struct search *search, const struct target *target
 		return search->sockets ? look_at_socket(search, target, process, pidfd, atoi(name)) : 0;
 	if (makedev(status.stx_dev_major, status.stx_dev_minor) != search->nsfs)
 		return 0;
-	kind = kind_behind(directory, name);
-	return kind < 0 ? 0 : add(search, target, target->tid, atoi(name), BY_DESCRIPTOR, kind, status.stx_ino);
+	kind = namespace_behind(search, directory, name, &inode);
+	return kind < 0 ? 0 : add(search, target, target->tid, atoi(name), BY_DESCRIPTOR, kind, inode);
 }
 
-static int look_at_descriptors(struct search *search, int proc, const struct target *target)
+static int look_at_descriptors(struct search *search, const struct target *target)
 {
-	int process = pin(search, proc, target), pidfd = -1, error = 0;
+	int process = pin(search, target), pidfd = -1, error = 0;
 	struct dirent *entry;
 	DIR *directory;
 	char name[32];
@@ -363,9 +376,9 @@ static int has_own_table(const int *readers, int count, int tid)
 	return count < TABLES;
 }
 
-static int look_at_tasks(struct search *search, int proc, const struct target *target)
+static int look_at_tasks(struct search *search, const struct target *target)
 {
-	int process = pin(search, proc, target), readers[TABLES], count = 0, error = 0, refused = 0;
+	int process = pin(search, target), readers[TABLES], count = 0, error = 0, refused = 0;
 	struct links main, its;
 	struct dirent *entry;
 	DIR *directory;
@@ -415,7 +428,7 @@ static PyObject *run(PyObject *arguments, int of_tasks)
 	struct stat own = {0};
 	const char *packed;
 	Py_ssize_t length;
-	int error = 0, proc;
+	int error = 0;
 	PyObject *result = NULL;
 
 	if (of_tasks ? !PyArg_ParseTuple(arguments, "y#:tasks", &packed, &length)
@@ -426,19 +439,19 @@ static PyObject *run(PyObject *arguments, int of_tasks)
 		return NULL;
 	}
 	Py_BEGIN_ALLOW_THREADS
-	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (proc < 0 || fstatat(proc, "self/ns/mnt", &own, 0))
+	search.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (search.proc < 0 || fstatat(search.proc, "self/ns/mnt", &own, 0))
 		error = errno;
 	search.nsfs = own.st_dev;
 	for (Py_ssize_t at = 0; at < length && !error; at += (Py_ssize_t)sizeof(struct target)) {
 		struct target target;
 
 		memcpy(&target, packed + at, sizeof(target));
-		error = of_tasks ? look_at_tasks(&search, proc, &target)
-				 : look_at_descriptors(&search, proc, &target);
+		error = of_tasks ? look_at_tasks(&search, &target)
+				 : look_at_descriptors(&search, &target);
 	}
-	if (proc >= 0)
-		close(proc);
+	if (search.proc >= 0)
+		close(search.proc);
 	Py_END_ALLOW_THREADS
 	if (error) {
 		errno = error;

@@ -116,7 +116,7 @@ def open_checked(pid: int, start_time: int, name: str, inode: int) -> int | None
     """Open /proc/PID/``name``; None when it is not, or no longer, the file with this inode."""
     try:
         with PinnedProcess(pid, start_time) as process:
-            fd = process.open(name)
+            fd = process.open(name, os.O_NONBLOCK | os.O_NOCTTY)  # a descriptor may be of a FIFO by now
     except ProcessGoneError:
         return None
     if fd is None or os.fstat(fd).st_ino == inode:
