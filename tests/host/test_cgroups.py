@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import grouping
@@ -21,6 +21,7 @@ from leftovers import until
 
 from nsview.host.cgroups import FACTS, MAX, Group, Quota, hierarchies, read_tree
 from nsview.host.cgroups.namespace import roots_of
+from nsview.host.cgroups.paths import groups_of
 
 CLONE_NEWCGROUP, CLONE_NEWPID = 0x02000000, 0x20000000
 VERSIONS = [key for key in grouping.mounted() if key in ("", "pids")] or [""]
@@ -442,6 +443,25 @@ def test_a_group_that_is_gone_is_none():
     with grouping.group(next(iter(grouping.mounted()))) as directory:
         path = path_of(directory)
     assert read_tree(hierarchies(), path) is None
+
+
+def test_the_groups_of_one_process_are_read_as_one_and_none_below():
+    keys = list(dict.fromkeys(grouping.mounted().values()))
+    points = {point: key for key, point in grouping.mounted().items()}
+    with ExitStack() as made:
+        inside = [made.enter_context(grouping.group(points[point])) for point in keys[:2]]
+        made.enter_context(grouping.group("", "below", inside[0]))
+        pid = made.enter_context(member(inside[0]))
+        for directory in inside:
+            grouping.enter(directory, pid)
+        own = groups_of(Path(f"/proc/{pid}/cgroup").read_bytes())
+        group = read_tree(hierarchies(), "/", roots=own, depth=0)
+        deeper = read_tree(hierarchies(), "/", roots=own, depth=1)
+    assert set(map(str, inside)) <= set(group.directories.values())
+    assert pid in group.processes
+    assert group.children == ()
+    assert "below" in [child.name for child in deeper.children]
+    assert all(child.children == () for child in deeper.children)
 
 
 def test_only_the_facts_asked_for_are_read():

@@ -158,7 +158,7 @@ def test_the_calls_and_the_text_say_the_same(forked, seed):
 
 
 @pytest.mark.needs("root")
-def test_a_namespace_without_a_process_still_tells_its_mounts(forked):
+def test_a_namespace_without_a_process_still_tells_its_mounts(nothing_left, forked):
     pid, place = forked(lambda: (mounting.private(), mounting.mount("kept", "/mnt", "tmpfs"))[0])
     fd = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
     expected = {mount.point for mount in table(pid).mounts.values()}

@@ -62,11 +62,13 @@ def read_tree(
     path: str = "/",
     facts: Iterable[Fact] = FACTS,
     roots: Mapping[str, str] | None = None,
+    depth: int | None = None,
 ) -> Group | None:
     """Read the groups at and below ``path`` in all ``hierarchies``; None when none has it where we can look.
 
     ``roots`` makes a tree of different groups of each hierarchy, by key (one not named is left out): it is read from
-    these down and called ``path``, as the root of a cgroup namespace is ``/`` to those inside.
+    these down and called ``path``, as the root of a cgroup namespace is ``/`` to those inside, or as the groups of one
+    process are its own. Groups more than ``depth`` below are left out, as if there were none.
     """
     starts: dict[str, str] = {}
     frozen_above: bool | None = False
@@ -78,7 +80,7 @@ def read_tree(
             if hierarchy.version == 2:
                 frozen_above = _frozen_above(hierarchy, directory)
     sight = our_sight()
-    found = _read(starts, path, tuple(facts), frozen_above, sight)
+    found = _read(starts, path, tuple(facts), frozen_above, sight, depth)
     return _assembled(found, sight) if found else None
 
 
@@ -96,13 +98,18 @@ class _Reading:
 
 
 def _read(
-    directories: Mapping[str, str], path: str, facts: tuple[Fact, ...], frozen_above: bool | None, sight: Sight
+    directories: Mapping[str, str],
+    path: str,
+    facts: tuple[Fact, ...],
+    frozen_above: bool | None,
+    sight: Sight,
+    depth: int | None,
 ) -> list[_Reading]:
     """Read the groups, each before those below it. No recursion: anybody can nest groups without end."""
     found: list[_Reading] = []
-    pending: list[tuple[Mapping[str, str], str, _Reading | None]] = [(directories, path, None)]
+    pending: list[tuple[Mapping[str, str], str, _Reading | None, int]] = [(directories, path, None, 0)]
     while pending:
-        directories, path, parent = pending.pop()
+        directories, path, parent, level = pending.pop()
         with ExitStack() as opened:
             here: dict[str, Directory] = {}
             for key, directory in directories.items():
@@ -124,7 +131,10 @@ def _read(
         if parent is not None:
             parent.children.append(reading)
         _inherit_freezer(reading, frozen_above if parent is None else _freezes_those_below(parent))
-        pending += [(below[group], joined(path, group), reading) for group in sorted(below, reverse=True)]
+        if level != depth:
+            pending += [
+                (below[group], joined(path, group), reading, level + 1) for group in sorted(below, reverse=True)
+            ]
     return found
 
 
