@@ -182,6 +182,14 @@ def test_namespaces_compare_with_the_parents_the_first_ones_and_any_process(unsh
     assert parse("ns=4194305", PROCESS_COLUMNS, refer).matches(own) is None  # no such process
 
 
+@pytest.mark.needs("unshare", "user_namespace")
+def test_the_letters_of_namespaces_are_told_apart_by_case(unshared):
+    row = row_of(unshared("--user", "--map-root-user"))
+    assert NAMED["ns"].text(row) == "···U····"
+    assert parse("ns:U", PROCESS_COLUMNS).matches(row) is True
+    assert parse("ns:u", PROCESS_COLUMNS).matches(row) is False
+
+
 @pytest.mark.needs("root", "unshare")
 def test_pids_are_those_of_every_nested_pid_namespace(unshared):
     pid = unshared("--pid", "--fork", script="unshare --pid --fork sleep 60 &")

@@ -42,9 +42,9 @@ class Kind:
     look in where that is another, ``read`` turns a word of a filter into what values are compared with
     (ValueError with the reason when it cannot), ``takes`` says in a few words what it reads. ``equal`` may
     answer None: cannot be told. ``ordered``: there is a less and a more. ``refers``: the plain words parent,
-    init, self and a pid mean that process's value. ``json`` is the value in a document, in ``unit``. ``right``
-    and ``gives`` are for listings: numbers stand right, texts give way where a line is too long. ``order`` is what
-    lists are sorted by.
+    init, self and a pid mean that process's value. ``cased``: capitals count in every search. ``json``
+    is the value in a document, in ``unit``, ``order`` what lists are sorted by. ``right`` and ``gives`` are for
+    listings: numbers stand right, texts give way where a line is too long.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Kind:
     order: Callable[[Any], Any] = itself
     ordered: bool = True
     refers: bool = False
+    cased: bool = False
     right: bool = False
     gives: bool = False
 

@@ -67,6 +67,7 @@ CELLS = Kind(
     order=_cells,
     ordered=False,
     refers=True,
+    cased=True,
 )
 """The value is the process itself: its cells are worked out only where they are shown."""
 

@@ -112,7 +112,7 @@ class _Compiler:
         if sign in ("~", "!~", ":"):
             if not isinstance(operand, Literal):
                 raise FilterError(self.text, at, f"{sign} takes a text", "quote it")
-            found = _contains(operand.text) if sign == ":" else self.regex(operand.text, False, at)
+            found = _contains(operand.text, column.kind.cased) if sign == ":" else self.regex(operand.text, False, at)
             test = _searched(column, found)
             return _contrary(test) if sign == "!~" else test
         if sign in _ORDER and not column.kind.ordered:
@@ -190,9 +190,9 @@ def _searched(column: Column[Any], found: Callable[[str], object]) -> Test:
     return test
 
 
-def _contains(wanted: str) -> Callable[[str], bool]:
-    """Find a text; capitals count only if it has one."""
-    if wanted != wanted.lower():
+def _contains(wanted: str, cased: bool = False) -> Callable[[str], bool]:
+    """Find a text; capitals count only if it has one, or where they always do."""
+    if cased or wanted != wanted.lower():
         return lambda text: wanted in text
     return lambda text: wanted in text.lower()
 
