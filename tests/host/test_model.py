@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from leftovers import until
 from records import by_pid, record
 
+from nsview.host.events.connector import Connector
 from nsview.host.events.event import Event
 from nsview.host.history import advance
 from nsview.host.model import Interval, change
@@ -241,30 +245,76 @@ def test_on_a_machine_of_few_pids_nothing_is_told_of_the_wrong_process_or_twice(
     assert unseen - doubtful <= {*brief} or lossy
 
 
-SPIN = "import sys, time\nsys.stdin.readline()\nwhile time.process_time() < 0.6: pass\n"
+LOADS = """
+import os, resource, sys, time
+def spin(seconds):
+    while time.process_time() < seconds: pass
+def fork_some():
+    for _ in range(10):
+        if not os.fork():
+            spin(0.1)
+            os._exit(3)
+        os.wait()
+print("ready", flush=True)
+sys.stdin.readline()
+{"spin": lambda: spin(0.6), "sleep": lambda: time.sleep(0.3), "fork": fork_some}[sys.argv[1]]()
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, flush=True)
+sys.stdin.readline()
+"""
 
 
-def test_the_share_of_a_spinning_and_a_sleeping_load_is_what_the_kernel_charged():
-    """CPU time between two snapshots against rusage of the same process: within the ticks both are cut to."""
-    with subprocess.Popen(
-        [sys.executable, "-c", SPIN + "print('done', flush=True)\nsys.stdin.readline()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as spinning:
-        assert spinning.stdin
-        assert spinning.stdout
-        pids = (spinning.pid, os.getppid())
-        before, charged = take(pids), time.clock_gettime_ns(~spinning.pid << 3 | 2)
-        spinning.stdin.write("go\n")
-        spinning.stdin.flush()
-        assert spinning.stdout.readline() == "done\n"
-        after, now = take(pids), time.clock_gettime_ns(~spinning.pid << 3 | 2)
-        found = Interval(before, after).change(spinning.pid)
-        spinning.stdin.close()
+@contextmanager
+def load(name: str) -> Iterator[tuple[int, Callable[[], float]]]:
+    """A process that is ready for a load: its pid, and what lets it do it and tells its children's rusage."""
+    command = [sys.executable, "-c", LOADS, name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        done = process.stdout.readline
+
+        def work() -> float:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            return float(done())
+
+        yield process.pid, work
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("name", ["spin", "sleep"])
+def test_the_cpu_time_of_a_load_is_what_the_kernel_charged(name: str):
+    """Ticks between two snapshots against the process's CPU clock: 2 %, and the ticks that each is cut to."""
+    with load(name) as (pid, work):
+        before, charged = take((pid,)), time.clock_gettime_ns(~pid << 3 | 2)
+        work()
+        after, now = take((pid,)), time.clock_gettime_ns(~pid << 3 | 2)
+    found = Interval(before, after).change(pid)
     assert found.ticks is not None
-    # utime and stime are each cut to whole ticks, in either snapshot
-    assert abs(found.ticks / TICKS_PER_SECOND - (now - charged) / 1e9) <= 2 / TICKS_PER_SECOND + 0.02 * 0.6
+    seconds = (now - charged) / 1e9
+    assert (seconds >= 0.5) == (name == "spin")
+    assert abs(found.ticks / TICKS_PER_SECOND - seconds) <= 2 / TICKS_PER_SECOND + 0.02 * seconds
     assert found.cpu == pytest.approx(found.ticks * 100 / TICKS_PER_SECOND / found.seconds)
-    waited = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert waited.ru_utime + waited.ru_stime >= 0.6
+
+
+@pytest.mark.needs("root", "proc_connector", "taskstats")
+def test_the_cpu_time_of_children_that_no_snapshot_saw_is_what_their_parent_was_charged_for_them():
+    told: list[Event] = []
+    with load("fork") as (pid, work), Connector() as source:
+        reading = threading.Thread(target=lambda: told.extend(source))
+        reading.start()
+        before = take()
+        charged = work()
+        after = take()
+        ended = until(lambda: sum(one.what == "exit" and one.parent == pid for one in [*told]) == 10)
+        source.stop()
+        reading.join()
+    assert ended
+    interval = Interval(before, after, told)
+    assert interval.lost == 0
+    assert interval.brief is not None
+    children = [life for life in interval.brief if life.parent == pid]
+    assert [life.exit_code for life in children] == [3 << 8] * 10
+    assert sum(life.cpu_ns or 0 for life in children) / 1e9 == pytest.approx(charged, rel=0.02)
