@@ -64,6 +64,16 @@ class Chooser:
             self._iterator.close()
             self._iterator = None
 
+    def disinherit(self) -> None:
+        """Close what a fork has copied to us, unless the number is of something else by now: the engine's children
+        arrange their descriptors before Python hears of the fork.
+        """
+        try:
+            if self._iterator is not None and "bpf" in os.readlink(f"/proc/self/fd/{self._iterator.link}"):
+                self.close()
+        except OSError:  # closed already, or no /proc: one descriptor too many, which no program that we run gets
+            return
+
     def _pays(self) -> bool:
         self._took += 1
         # proc_root_getattr(): every process is a link of /proc.
@@ -133,8 +143,8 @@ def complaint() -> str | None:
 
 def _in_child() -> None:
     global _chooser
-    _chooser.close()
-    _chooser = Chooser()
+    inherited, _chooser = _chooser, Chooser()
+    inherited.disinherit()
 
 
 os.register_at_fork(after_in_child=_in_child)

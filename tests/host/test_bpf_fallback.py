@@ -273,6 +273,22 @@ def test_a_kernel_that_lacks_a_field_is_told_apart(name: bytes, lacks: str, noth
     assert f"it has no {lacks}" in refusal.reason
 
 
+@pytest.mark.parametrize(
+    ("number", "words", "reason"),
+    [
+        (
+            errno.EPERM,
+            b"libbpf: Error in bpf_object__probe_loading(): Operation not permitted(1)",
+            "does not let us load",
+        ),
+        (errno.EINVAL, b"412: (85) call unknown#181\ninvalid func unknown#181\n", "too old: it lacks a call"),
+        (errno.E2BIG, b"", "does not take the program: Argument list too long"),
+    ],
+)
+def test_what_the_kernel_says_is_worded(number: int, words: bytes, reason: str) -> None:
+    assert reason in loading._refusal(number, words).reason
+
+
 @pytest.mark.needs("root", "bpf")
 @pytest.mark.parametrize("program", [b"", b"nonsense", b"\x7fELF" + bytes(1000)])
 def test_bytes_that_are_no_program_are_refused(program: bytes, nothing_left: Census) -> None:

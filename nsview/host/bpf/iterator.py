@@ -94,16 +94,17 @@ def _starts(packed: bytes) -> dict[int, int]:
     return {fields[1]: fields[12] for fields in RECORD.iter_unpack(packed[HEADER.size :])}
 
 
-_MISSING = re.compile(rb"failed to resolve CO-RE relocation <\w+> \[\d+\] ([\w ]+?)(?:___\w+)?((?:\.\w+|\[\d+\])+) ")
+_FIELD = re.compile(rb"failed to resolve CO-RE relocation <\w+> \[\d+\] ([\w ]+?)(?:___\w+)?((?:\.\w+|\[\d+\])+) ")
+_HELPER = re.compile(rb"(?:unknown|invalid) func \w+#\d+\n")
 
 
 def _refusal(number: int, words: bytes) -> Refusal:
     """Word what libbpf and the kernel said when they did not take the program."""
     if number == errno.EPERM:
         return Refusal("the kernel does not let us load programs", "see lockdown, seccomp and security modules")
-    if missing := _MISSING.search(words):
+    if missing := _FIELD.search(words):
         field = printable(missing[1] + missing[2])
         return Refusal(f"this kernel keeps its processes otherwise than we know: it has no {field}")
-    if number == errno.ESRCH:
-        return Refusal("this kernel has no iterator of tasks", "use a kernel from 5.17 on")
+    if _HELPER.search(words):
+        return Refusal("this kernel is too old: it lacks a call that the program makes", "use a kernel from 5.17 on")
     return Refusal(f"the kernel does not take the program: {os.strerror(number)}")

@@ -8,6 +8,7 @@
 #include "_task.h"
 
 #define READ(into, from) bpf_probe_read_kernel(&(into), sizeof(into), &(from))
+#define AGAIN(pointer) (*(typeof(pointer) volatile *)&(pointer))
 /* A value returning atomic operation orders everything before it against everything after. */
 #define FENCE(word) __sync_fetch_and_add(&(word), 1)
 #define MOST_THREADS (1 << 22) /* PID_MAX_LIMIT */
@@ -101,7 +102,7 @@ static long add_thread(u32 index, struct sums *sums)
  */
 static void put_sums(struct task *out, const struct task_struct *task, const struct signal_struct *signal)
 {
-	u32 sequence = *(volatile u32 *)&signal->stats_lock.seqcount.seqcount.sequence, order = 0;
+	u32 sequence = AGAIN(signal->stats_lock.seqcount.seqcount.sequence), order = 0;
 	struct sums sums = {.head = &signal->thread_head};
 
 	FENCE(order);
@@ -129,7 +130,7 @@ static void put_sums(struct task *out, const struct task_struct *task, const str
 	out->told_utime = signal->prev_cputime.utime;
 	out->told_stime = signal->prev_cputime.stime;
 	FENCE(order);
-	if (sequence & 1 || sequence != *(volatile u32 *)&signal->stats_lock.seqcount.seqcount.sequence)
+	if (sequence & 1 || sequence != AGAIN(signal->stats_lock.seqcount.seqcount.sequence))
 		out->record.valid |= TORN;
 }
 
@@ -260,8 +261,7 @@ int write_task(struct bpf_iter__task *context)
 	put_inner(record, pid, reader);
 	put(record, USER, task->real_cred->user_ns->ns.inum);
 	put_namespaces(record, proxy);
-	if (task->sighand == 0 || *(void *volatile *)&task->nsproxy != proxy || *(void *volatile *)&task->mm != mm ||
-	    *(void *volatile *)&signal->tty != tty)
+	if (!AGAIN(task->sighand) || AGAIN(task->nsproxy) != proxy || AGAIN(task->mm) != mm || AGAIN(signal->tty) != tty)
 		record->valid |= TORN;
 write:
 	bpf_seq_write(context->meta->seq, &out, sizeof(out));
