@@ -145,6 +145,10 @@ def test_the_columns_can_be_asked_for():
     ("words", "says"),
     [
         (["/no/such/group"], "there is no group '/no/such/group'"),
+        ([str(POINT / "cgroup.procs")], "cgroup.procs' in what is mounted"),
+        (["/" + "x" * 5000], "there is no group '/xxx"),
+        (["/../.."], "there is no group '/../..'"),
+        (["/a\x1b[31m\n"], "there is no group '/a"),
         (["--hierarchy", "nix"], "there is no hierarchy 'nix'; there are: "),
         (["-o", "nix"], "there is no column 'nix'"),
         (["memory_max>lots"], "memory_max"),
