@@ -9,9 +9,9 @@ from types import TracebackType
 from nsview.host.process import ORDINARY
 
 _UNKNOWN = (*ORDINARY, errno.ENODEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENAMETOOLONG, errno.ENOTDIR)
-"""No group at all (ENOTDIR); gone while it was read (ENODEV); nested so deeply that no path leads there; or nothing that
-this group has: a threaded one its processes, one with pressure accounting off its pressure (EOPNOTSUPP), one that some
-controller of an old kernel does not serve (EINVAL).
+"""No group at all (ENOTDIR); gone while it was read (ENODEV); nested so deeply that no path leads there; or nothing
+that this group has: a threaded one its processes, one with pressure accounting off its pressure (EOPNOTSUPP), one that
+some controller of an old kernel does not serve (EINVAL).
 """
 
 
