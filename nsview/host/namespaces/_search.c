@@ -192,13 +192,14 @@ static const int FLAGS[KINDS] = {0x00020000, 0x40000000, 0x20000000, 0x10000000,
 
 /* ---- descriptors and sockets ------------------------------------------------------------------------------- */
 
-/* A pidfd of what `process` pins: it was not reaped when the number was resolved. */
+/* A pidfd of what `process` pins: that was not reaped yet when the number had been resolved, or its files were gone. */
 static int pidfd_of(int process, const struct target *target)
 {
 	unsigned flags = target->tid == target->pid ? 0 : PIDFD_OF_THREAD;
 	int pidfd = (int)syscall(SYS_pidfd_open, target->tid, flags);
+	struct stat status;
 
-	if (pidfd >= 0 && started(process) != target->start_time) {
+	if (pidfd >= 0 && fstatat(process, "stat", &status, 0)) {
 		close(pidfd);
 		errno = ESRCH;
 		return -1;
