@@ -28,7 +28,7 @@ def _plain(path: str) -> str:
 def visible(text: str) -> dict[str, int]:
     """Mount point → flags of each mount of a mountinfo that a path can lead to: none that another covers."""
     found: dict[str, int] = {}
-    for line in text.splitlines():
+    for line in filter(None, text.split("\n")):
         fields = line.split(" ")
         point = _plain(fields[4])
         below = point.rstrip("/") + "/"
@@ -53,5 +53,5 @@ def mounts_below(path: str, text: str) -> Mounts:
 
 def read() -> str:
     """The calling thread's mountinfo; one character per byte."""
-    with open("/proc/thread-self/mountinfo", encoding="latin-1") as file:
+    with open("/proc/thread-self/mountinfo", encoding="latin-1", newline="\n") as file:
         return file.read()

@@ -45,7 +45,7 @@ def status(process: int | str, *names: str) -> tuple[str | None, ...]:
     text = _read(f"/proc/{process}/status", 8192)
     if text is None:
         return (None,) * len(names)
-    found = dict(line.split(":", 1) for line in text.decode("utf-8", "replace").splitlines() if ":" in line)
+    found = dict(line.split(":", 1) for line in text.decode("utf-8", "replace").split("\n") if ":" in line)
     return tuple(found[name].strip() if name in found else None for name in names)
 
 

@@ -67,7 +67,7 @@ class Mount:
 
 def parse_mounts(mountinfo: bytes) -> tuple[Mount, ...]:
     """The mounts of cgroup file systems in /proc/PID/mountinfo that no later mount covers (proc_pid_mountinfo(5))."""
-    rows = [line.split(b" ") for line in mountinfo.splitlines()]
+    rows = [line.split(b" ") for line in mountinfo.split(b"\n") if line]
     parents = {fields[0]: fields[1] for fields in rows}
     found: dict[str, tuple[bytes, Mount]] = {}
     for fields in rows:
@@ -99,7 +99,7 @@ def _unescaped(escape: re.Match[bytes]) -> bytes:
 
 def parse_groups(text: str) -> dict[str, str]:
     """The group of a process in each hierarchy by key, from the text of /proc/PID/cgroup."""
-    lines = (line.split(":", 2) for line in text.splitlines())
+    lines = (line.split(":", 2) for line in text.split("\n"))
     return {fields[1]: fields[2] for fields in lines if len(fields) == 3}
 
 
@@ -131,7 +131,7 @@ def hierarchies() -> tuple[Hierarchy, ...]:
     try:
         with open("/proc/self/mountinfo", "rb") as file:
             mountinfo = file.read()
-        with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+        with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             groups = file.read()
     except FileNotFoundError:
         return ()

@@ -58,7 +58,7 @@ def root_attached() -> bool:
 
 def root_has_parent(text: str) -> bool:
     """Whether a mountinfo's root is mounted on another mount; one that is not is its own parent there."""
-    roots = [fields for line in text.splitlines() if (fields := line.split(" "))[4] == "/"]
+    roots = [fields for line in filter(None, text.split("\n")) if (fields := line.split(" "))[4] == "/"]
     return bool(roots) and roots[0][0] != roots[0][1]
 
 
