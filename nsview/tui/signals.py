@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from dataclasses import dataclass
@@ -43,8 +44,12 @@ def send(identity: Identity, signo: int) -> None:
     pid, start_time = identity
     pidfd = os.pidfd_open(pid)
     try:
-        if start_time_of(pid) != start_time:
-            raise ProcessLookupError(f"pid {pid} is another process now")
+        try:
+            started = start_time_of(pid)
+        except FileNotFoundError:
+            raise ProcessLookupError(errno.ESRCH, f"process {pid} is gone") from None
+        if started != start_time:
+            raise ProcessLookupError(errno.ESRCH, f"pid {pid} is another process now")
         signal.pidfd_send_signal(pidfd, signo)
     finally:
         os.close(pidfd)

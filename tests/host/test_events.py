@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Sequence
 
 import pytest
+from leftovers import until
 from listening import Listener, listening, what
 
 from nsview.host.events import proc_events
@@ -18,6 +19,7 @@ from nsview.host.events.connector import Connector
 from nsview.host.events.event import LOST, Event
 from nsview.host.events.polling import Polling
 from nsview.host.events.source import open_events
+from nsview.host.snapshot import take
 
 listens = pytest.mark.needs("root", "proc_connector")
 accounts = pytest.mark.needs("root", "proc_connector", "taskstats")
@@ -185,42 +187,38 @@ def test_another_listener_that_goes_takes_no_event_from_us():
 @listens
 def test_a_full_queue_is_told_and_a_look_makes_it_right():
     """Nobody reads while more happens than a small queue holds: a process lost at its birth, one at its end."""
-    with Connector(buffer=4096) as source:
+    with Connector(buffer=4096) as source, subprocess.Popen(["cat"], stdin=subprocess.PIPE) as before:
         listener = Listener(source)
-        before = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
-        read_until_told(listener, before.pid)
+        listener.lives.rescan(take())
         for _ in range(200):
             ran("true")
         with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as after:
             before.communicate()
-            while LOST not in what(batch := source.read(1)):
-                folded(listener, batch)
-            folded(listener, batch)
+            while LOST not in what(listener.events):
+                folded(listener, source.read(1))
             assert before.pid in listener.lives.going
             assert after.pid not in listener.lives.going
-            from nsview.host.snapshot import take
-
             appeared = listener.lives.rescan(take())
             assert after.pid in {life.pid for life in appeared}
             assert after.pid in listener.lives.going
-            last = ran("true")
-            read_until_told(listener, last.pid)
-            assert source.lost > 400
-            ended = {life.pid: life for life in [*listener.ended, *listener.lives.settle(sys.maxsize)]}
-            assert (ended[before.pid].ended, ended[before.pid].exit_code) == (True, None)
-            assert ended[last.pid].exit_code == 0
-            assert sum(event.count or 0 for event in listener.events if event.what == LOST) == source.lost
+            (ended,) = [life for life in listener.lives.settle(sys.maxsize) if life.pid == before.pid]
+            assert (ended.ended, ended.exit_code) == (True, None)
+        assert until(lambda: ends_again(listener))
+        assert until(lambda: ends_again(listener) and source.lost >= 400), source.lost
+        assert sum(event.count or 0 for event in listener.events if event.what == LOST) == source.lost
+
+
+def ends_again(listener: Listener) -> bool:
+    """Whether an end is told; on a busy machine the small queue may be full again."""
+    pid = ran("true").pid
+    folded(listener, listener.source.read(1))
+    return "exit" in what(listener.of(pid))
 
 
 def folded(listener: Listener, batch: Sequence[Event]) -> None:
     listener.events += batch
     for event in batch:
         listener.ended += listener.lives.fold(event)
-
-
-def read_until_told(listener: Listener, pid: int) -> None:
-    while not listener.of(pid):
-        folded(listener, listener.source.read(1))
 
 
 _ASK = """
@@ -255,6 +253,28 @@ def test_in_a_child_namespace_one_looks_instead_and_says_why(flags, says):
     assert answer.startswith("Polling ")
     assert says in answer
     assert "first user, pid and network namespaces" in answer
+
+
+_TIMES = """
+    import subprocess, time
+    from nsview.host.events.connector import Connector
+    with Connector() as source:
+        before = time.monotonic_ns()
+        process = subprocess.Popen(["true"])
+        process.wait()
+        after = time.monotonic_ns()
+        while not (found := [event for event in source.read() if (event.pid, event.what) == (process.pid, "fork")]):
+            pass
+        # Our distance from the kernel's clock is known as well as a request and its answer are near each other.
+        print(before - 10**9 <= found[0].when_ns <= after + 10**9)
+"""
+
+
+@listens
+@pytest.mark.needs("unshare", "time_namespace")
+def test_times_are_those_of_our_own_clock_in_a_time_namespace_too():
+    words = ["unshare", "--time", "--monotonic", "100000", "--fork", sys.executable, "-c", textwrap.dedent(_TIMES)]
+    assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip() == "True"
 
 
 def test_looking_finds_births_and_ends_too():

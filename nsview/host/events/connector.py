@@ -60,7 +60,7 @@ class Connector:
         self._overrun = False
         self._accounts = exit_accounts.Accounts()
         try:
-            self._events = _listen(buffer, self._what)
+            self._events, self._ahead_ns = _listen(buffer, self._what)
         except OSError as error:
             raise refusal(error) from None
         self._told: exit_accounts.Subscription | None = None
@@ -161,8 +161,10 @@ class Connector:
                 continue
             if self._what is None and (gap := self._gap(message)):
                 self.lost += gap
-                yield _lost(gap, None if message.event is None else message.event.when_ns)
+                yield _lost(gap, message.when_ns + self._ahead_ns)
             event = message.event
+            if event is not None and self._ahead_ns:
+                event = replace(event, when_ns=event.when_ns + self._ahead_ns)
             if event is not None and (self._what is None or event.what in self._what):
                 yield event
 
@@ -207,8 +209,12 @@ def _lost(count: int | None, when_ns: int | None = None, source: str = "events")
     return Event(when, LOST, 0, 0, count=count, source=source)
 
 
-def _listen(buffer: int, what: Collection[str] | None) -> socket.socket:
-    """Return a socket on which events come; OSError, TimeoutError without an answer to the request."""
+def _listen(buffer: int, what: Collection[str] | None) -> tuple[socket.socket, int]:
+    """Return a socket on which events come, and what our clock is ahead of theirs.
+
+    Events have the CLOCK_MONOTONIC of the first time namespace, and it may not be ours; the answer to our request
+    tells. OSError where we may not, TimeoutError without an answer.
+    """
     events = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _NETLINK_CONNECTOR)
     try:
         exit_accounts.enlarge(events, buffer)
@@ -216,18 +222,20 @@ def _listen(buffer: int, what: Collection[str] | None) -> socket.socket:
         events.setsockopt(_SOL_NETLINK, _BROADCAST_ERROR, 1)
         events.bind((0, proc_events.CN_IDX_PROC))
         ack = random.getrandbits(31)
+        before = time.monotonic_ns()
         events.send(proc_events.request(proc_events.LISTEN, ack))
-        _await_answer(events, ack + 1)
+        answered = _answered_ns(events, ack + 1)
+        after = time.monotonic_ns()
         if what is not None:
             events.send(proc_events.request(proc_events.LISTEN, ack, what))
     except BaseException:
         events.close()
         raise
-    return events
+    return events, 0 if before <= answered <= after else (before + after) // 2 - answered
 
 
-def _await_answer(events: socket.socket, ack: int) -> None:
-    """Drop what comes before the answer; other listeners' answers come too."""
+def _answered_ns(events: socket.socket, ack: int) -> int:
+    """Return when the kernel answered; what came before is dropped, as are other listeners' answers."""
     poller = select.poll()
     poller.register(events, select.POLLIN)
     end = time.monotonic() + PATIENCE
@@ -243,5 +251,5 @@ def _await_answer(events: socket.socket, ack: int) -> None:
         if message is not None and message.ack == ack:
             if message.error:
                 raise OSError(message.error, os.strerror(message.error))
-            return
+            return message.when_ns
     raise TimeoutError(errno.ETIMEDOUT, "no answer came")

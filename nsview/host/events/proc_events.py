@@ -40,6 +40,7 @@ class Message(NamedTuple):
     cpu: int
     number: int
     event: Event | None
+    when_ns: int
     ack: int | None = None
     error: int = 0
 
@@ -65,8 +66,8 @@ def message(datagram: bytes) -> Message | None:
     if (index, value) != (CN_IDX_PROC, CN_VAL_PROC):
         return None
     if bit == 0:
-        return Message(cpu, number, None, ack, a)
-    return Message(cpu, number, _event(datagram, when, bit, (a, b, c, d, e, f)))
+        return Message(cpu, number, None, when, ack, a)
+    return Message(cpu, number, _event(datagram, when, bit, (a, b, c, d, e, f)), when)
 
 
 def _event(datagram: bytes, when: int, bit: int, f: tuple[int, int, int, int, int, int]) -> Event | None:
