@@ -18,8 +18,7 @@ from nsview.commands.process_argument import FORMS, ProcessArgument, process_arg
 from nsview.commands.source_options import add_source_options, source_of
 from nsview.host.difference import ALL, SECTIONS, DiffRow, compare_processes
 from nsview.host.process import PinnedProcess, ProcessGoneError
-from nsview.host.recording import Found, comparison
-from nsview.host.source import Recorded
+from nsview.host.source import Source
 
 _SPILLS = 40
 MARKS = {True: "=", False: "≠", None: "?"}
@@ -66,11 +65,10 @@ def run(args: argparse.Namespace) -> int:
     wanted = ALL if args.all else args.section or SECTIONS
     source = source_of(args, "diff")
     try:
-        if isinstance(source, Recorded):
+        if source.recorded:
             if args.interval is not None or not set(wanted) <= set(SECTIONS):
                 return _refuse(f"a recording has one sample at a time, and no more than {', '.join(SECTIONS)}")
-            parent, child = _in_sample(source.found, args.parent, args.child)
-            rows = comparison.compare(source.found, parent.pid, child.pid, wanted)
+            parent, child, rows = _recorded(source, args, wanted)
         else:
             parent, child = _pinned(args.parent, args.child)
             if args.interval is not None:
@@ -119,17 +117,21 @@ def _pinned(one: ProcessArgument, other: ProcessArgument | None) -> tuple[Proces
         return first, ProcessArgument(process.pid, process.start_time)
 
 
-def _in_sample(
-    found: Found, one: ProcessArgument, other: ProcessArgument | None
-) -> tuple[ProcessArgument, ProcessArgument]:
-    """Return the same of a recorded sample."""
-    first = ProcessArgument(*comparison.identity_in(found, *one))
-    if other is not None:
-        return first, ProcessArgument(*comparison.identity_in(found, *other))
-    above = found.snapshot.records[first.pid].ppid
-    if not above:
-        raise _NoParentError(first.pid)
-    return ProcessArgument(*comparison.identity_in(found, above)), first
+def _recorded(
+    source: Source, args: argparse.Namespace, wanted: Collection[str]
+) -> tuple[ProcessArgument, ProcessArgument, tuple[DiffRow, ...]]:
+    """Return the two of a recorded sample and how they differ."""
+    from nsview.host.recorded import Recorded
+    from nsview.host.recording import comparison
+
+    assert isinstance(source, Recorded)
+    found = source.found
+    child = ProcessArgument(*comparison.identity_in(found, *(args.child or args.parent)))
+    above = args.parent if args.child is not None else ProcessArgument(found.snapshot.records[child.pid].ppid)
+    if not above.pid:
+        raise _NoParentError(child.pid)
+    parent = ProcessArgument(*comparison.identity_in(found, *above))
+    return parent, child, comparison.compare(found, parent.pid, child.pid, wanted)
 
 
 class _NoParentError(ProcessGoneError):

@@ -6,10 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from nsview.host.recording.form import Header, RecordingError
-from nsview.host.source import At, Live, Recorded, Source
+from nsview.host.source import At, Live, Source
 from nsview.host.text import printable
+
+if TYPE_CHECKING:
+    from nsview.host.recording.form import Header
 
 FORMS = "a number of a sample, +SECONDS from the beginning, HH:MM[:SS] or 'YYYY-MM-DD HH:MM[:SS]'"
 
@@ -26,6 +29,9 @@ def source_of(args: argparse.Namespace, command: str) -> Source:
         if args.at is not None:
             raise _refusal(command, "--at is of a recording: say which with --from FILE")
         return Live()
+    from nsview.host.recorded import Recorded  # a look at the machine does without
+    from nsview.host.recording import RecordingError
+
     name = printable(args.recording)
     try:
         with open(args.recording, "rb") as file:

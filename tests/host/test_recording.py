@@ -22,6 +22,7 @@ from records import record
 
 from nsview.host.events.event import Event
 from nsview.host.namespaces import BindMount, Descriptor, Keepers, Namespace, Task, discover, namespaces_of
+from nsview.host.recorded import Recorded
 from nsview.host.recording import End, NamespacesSeen, Reader, RecordingError, Sample, Writer
 from nsview.host.recording import form as form_module
 from nsview.host.recording.form import LONGEST_LINE, Header
@@ -29,7 +30,6 @@ from nsview.host.recording.reader import find
 from nsview.host.recording.recorder import Plan, Recorder, header
 from nsview.host.recording.writer import FULL_EVERY
 from nsview.host.snapshot import ProcessRecord, ScanError, Snapshot, take
-from nsview.host.source import Recorded
 from spawner.namespaces import BY_NAME
 
 HEADER = header("a test")
