@@ -82,6 +82,56 @@ def test_hostile_words_and_variables_break_no_line_and_no_document(sleeper):
     assert json_of("show", str(sleeper.pid))["details"]["environment"]["HOSTILE"] == escaped
 
 
+NASTY = b"x\n\r\x1b[31m\xff\xe2\x80\xae\x0b\xc2\x85"
+"""A newline, a carriage return, an escape sequence, invalid UTF-8, a mark that turns the writing, other line ends."""
+
+NASTY_PROCESS = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(15, b"\\r\\x0bVmRSS:\\t9 kB", 0, 0, 0)
+kept = open(os.fsencode(sys.argv[1]), "w")
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("words", [("show",), ("diff", "--all")])
+def test_nothing_a_process_can_name_breaks_a_line_or_a_document(tmp_path, words):
+    """Its name, arguments, directory, open file and environment all try."""
+    directory = os.fsencode(tmp_path) + b"/" + NASTY
+    os.mkdir(directory)
+    with subprocess.Popen(
+        [os.fsencode(sys.executable), b"-c", NASTY_PROCESS.encode(), directory + b"/" + NASTY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=directory,
+        env={NASTY: NASTY},
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        command, *options = words
+        lines = text_of(command, str(process.pid), *options)
+        document = json_of(command, str(process.pid), *options)
+        assert process.stdin
+        process.stdin.close()
+    assert all(line.isprintable() for line in lines)
+    assert all(text.isprintable() for text in texts_of(document))
+    escaped = r"x\n\r\x1b[31m\xff\u202e\x0b\x85"
+    for attribute in ("cwd", "command", "fd 3", escaped):
+        row = next(row for row in document["rows"] if row["attribute"] == attribute)
+        assert escaped in (row["child"] if command == "diff" else row["value"]), attribute
+
+
+def texts_of(value: object) -> Iterator[str]:
+    """Every string of a JSON document, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    for one in value if isinstance(value, list) else ():
+        yield from texts_of(one)
+
+
 def test_details_of_cgroups_and_network_are_values():
     details = json_of("show", "self", "--section", "cgroups,network")["details"]
     assert set(details) == {"cgroups", "network"}
