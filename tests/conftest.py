@@ -12,11 +12,16 @@ from collections.abc import Iterator
 import nobody as other_user
 import pytest
 from features import FEATURES, lacking
+from hypothesis import HealthCheck, settings
 from leftovers import OF_THE_MACHINE, Census
 
 from nsview.host import producer
 
 NO_SKIP = os.environ.get("NSVIEW_NO_SKIP") == "1"
+
+# How long an example takes, or making one up, says nothing on a machine that is busy.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
