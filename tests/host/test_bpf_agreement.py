@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from agreement import QUIET, of_record, of_snapshots, rounds
-from busy_crowd import FOR_ROOT, SORTS, Sort, crowd, sleep
+from busy_crowd import FOR_ROOT, SORTS, Sort, crowd
 from leftovers import Census, until
 
 from nsview.host.snapshot import ProcessRecord, Snapshot, take
@@ -165,11 +165,3 @@ def test_both_say_the_same_to_a_reader_in_other_namespaces(options: tuple[str, .
 def test_a_reader_in_a_child_pid_namespace_sees_only_what_is_in_it(nothing_left: Census) -> None:
     done = inside("--pid", "--fork", "--mount-proc", "--kill-child")
     assert done.stdout == "compared 20\n", "itself, once in each round"
-
-
-def test_a_sleeping_process_is_the_same_object_in_the_next_snapshot() -> None:
-    with crowd((Sort(sleep),)) as children:
-        pid = next(iter(children))
-        assert until(lambda: take((pid,)).records[pid].state == "S")
-        for by in ("bpf", "proc"):
-            assert take(by=by).records[pid] is take(by=by).records[pid]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from children import NOBODY, call, end, fork_and, rename
+from leftovers import until
 
 from nsview.host import _scan
 from nsview.host.layout import RECORD
@@ -191,6 +193,35 @@ def test_scans_leak_no_descriptor_nor_memory():
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - high < 20_000
 
 
+BY_EACH = pytest.mark.parametrize("by", ["proc", pytest.param("bpf", marks=pytest.mark.needs("root", "bpf"))])
+
+
+@BY_EACH
+def test_an_unchanged_process_is_the_same_object_in_the_next_snapshot(forked, by):
+    pid, _ = forked()
+    assert until(lambda: take((pid,)).records[pid].state == "S")
+    first, second = take(by=by).records[pid], take(by=by).records[pid]
+    assert second is first
+    os.kill(pid, signal.SIGSTOP)
+    assert until(lambda: take((pid,)).records[pid].state == "T")
+    third = take(by=by).records[pid]
+    assert (first.state, third.state) == ("S", "T")
+    assert (third.identity, third.uid, third.ns, third.comm) == (first.identity, first.uid, first.ns, first.comm)
+
+
+def test_records_are_used_again_only_for_the_same_bytes(forked):
+    packed = _scan.scan("/proc", (os.getpid(), forked()[0]))
+    seen = {}
+    snapshot = decode(packed, seen=seen)
+    assert list(seen.values()) == list(snapshot.records.values())
+    again = decode(packed, known=seen)
+    assert all(again.records[pid] is record for pid, record in snapshot.records.items())
+    body = bytearray(packed)
+    body[-1] ^= 1  # the end of the last one's name
+    changed = decode(bytes(body), known=seen)
+    assert [changed.records[pid] is record for pid, record in snapshot.records.items()] == [True, False]
+
+
 def test_other_threads_run_during_a_scan():
     """The GIL is free: a scan in each of several threads gives each its own whole answer."""
     found: list[int] = []
@@ -212,11 +243,12 @@ def churn():
     process.wait()
 
 
-def test_processes_that_die_during_the_scan_are_dropped_whole(churn):
+@BY_EACH
+def test_processes_that_die_while_they_are_read_are_told_whole_or_not(churn, by):
     own, seen = namespace_inodes("self"), 0
     for _ in range(150):
-        snapshot = take()
-        assert not snapshot.errors
+        snapshot = take(by=by)
+        assert (snapshot.producer, snapshot.errors) == (by, ())
         for record in snapshot.records.values():
             if churn not in (record.pid, record.ppid):
                 continue
