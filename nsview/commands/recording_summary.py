@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import BinaryIO
 
 from nsview.commands.listing import Column, write
-from nsview.host.events.event import Event
+from nsview.host.events.event import WHAT, Event
 from nsview.host.model import Interval
-from nsview.host.recording import End, Header, NamespacesSeen, Reader, Sample
+from nsview.host.recording import End, Header, NamespacesSeen, Reader, RecordingError, Sample
 from nsview.host.recording.form import MOST_EVENTS
+from nsview.host.recording.reader import MOST_NAMESPACES
 from nsview.host.snapshot import Snapshot
 from nsview.host.text import printable
 
@@ -99,7 +100,7 @@ def summary(file: BinaryIO) -> Summary:
     for item in reader:
         match item:
             case Event():
-                found.events[printable(item.what)[:20]] += 1
+                found.events[item.what if item.what in WHAT else "other"] += 1
                 if len(told) < MOST_EVENTS:
                     told.append(item)
             case Sample(number, snapshot):
@@ -120,6 +121,8 @@ def summary(file: BinaryIO) -> Summary:
                 before, told = snapshot, []
             case NamespacesSeen():
                 inodes |= {namespace.inode for namespace in item.namespaces}
+                if len(inodes) > MOST_NAMESPACES:
+                    raise RecordingError(f"it tells of more than {MOST_NAMESPACES} namespaces")
             case End():
                 found.end = item
     found.namespaces = len(inodes)

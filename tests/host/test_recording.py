@@ -303,6 +303,15 @@ def test_a_sample_of_more_processes_than_there_can_be_is_refused(monkeypatch: py
         recorded(shot(1, *crowd))
 
 
+def test_a_file_of_ever_more_namespaces_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nsview.host.recording.reader.MOST_NAMESPACES", 5)
+    many = [Namespace(BY_NAME["user"], inode, ()) for inode in range(6)]
+    for everything in (False, True):
+        data = recorded(shot(1), before_the_end=lambda writer: writer.namespaces(1, many, everything))  # noqa: B023
+        with pytest.raises(RecordingError, match="more than 5 namespaces"):
+            Recorded(io.BytesIO(data))
+
+
 def test_parents_in_a_circle_are_cut_open_and_not_walked_for_ever():
     """No kernel says so, but a file may."""
     user = BY_NAME["user"]

@@ -20,6 +20,9 @@ from nsview.host.text import printable
 Identity = tuple[int, int]
 _MOST_USERS = 1 << 20
 
+MOST_NAMESPACES = 1 << 20
+"""In a whole recording without the full search, which tells of each once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -255,9 +258,12 @@ def find(reader: Reader, wanted: Callable[[int, int], bool] | None = None) -> Fo
                 dropped += len(told) == MOST_EVENTS
                 told.append(item)
             case NamespacesSeen():
-                fresh = {one.inode: one for one in item.namespaces}
-                namespaces = fresh if item.everything else {**namespaces, **fresh}
+                if item.everything:
+                    namespaces = {}
+                namespaces.update((one.inode, one) for one in item.namespaces)
                 everything = item.everything
+                if len(namespaces) > MOST_NAMESPACES:
+                    raise RecordingError(f"it tells of more than {MOST_NAMESPACES} namespaces")
             case End():
                 break
     if not shots:
