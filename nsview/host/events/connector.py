@@ -16,7 +16,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from nsview.host.events import exit_accounts, proc_events
-from nsview.host.events._datagrams import receive
+from nsview.host.events.datagrams import ROOM, take_waiting
 from nsview.host.events.event import LOST, WHAT, Event
 from nsview.host.events.generic_netlink import PATIENCE
 from nsview.host.events.refusal import refusal
@@ -26,7 +26,8 @@ BUFFER = 16 << 20
 """Bytes that may wait to be read: the kernel counts some 800 for an event, 1,300 for an account."""
 
 _BURST = 2 << 20
-_ROOM, _BATCH = 2048, 256
+_MOST = 16384
+"""So many are read before what they say is passed on."""
 _NETLINK_CONNECTOR, _SOL_NETLINK, _BROADCAST_ERROR = 11, 270, 4
 
 
@@ -55,7 +56,6 @@ class Connector:
         self.without_accounts: str | None = None
         self._what = None if what is None else frozenset(what) - {LOST}
         self._names = names
-        self._room = bytearray(_ROOM * _BATCH)
         self._numbers: dict[int, int] = {}
         self._overrun = False
         self._accounts = exit_accounts.Accounts()
@@ -131,16 +131,12 @@ class Connector:
 
     def _waiting(self) -> list[Event]:
         """Take all that is there; it may be but answers to other listeners."""
-        events: list[Event] = []
-        while True:
-            datagrams, got, overrun = receive(self._events.fileno(), self._room, _ROOM)
-            self._overrun |= overrun
-            events += self._decoded(datagrams)
-            if got < _BATCH:
-                break
-        # The queue is empty: only now does the kernel add to it again (netlink_rcv_wake()), so that who looks at
+        waiting = take_waiting(self._events, _MOST)
+        self._overrun |= waiting.overrun
+        events = list(self._decoded(waiting.datagrams))
+        # Only when the queue is empty does the kernel add to it again (netlink_rcv_wake()), so that who looks at
         # everything again at this event misses nothing.
-        if self._overrun:
+        if self._overrun and waiting.was_all:
             self._overrun = False
             events.append(_lost(None))
         return self._completed(events)
@@ -193,15 +189,15 @@ class Connector:
     def _take_accounts(self) -> bool:
         """Take what taskstats has told; True when some of it was lost."""
         assert self._told is not None
-        lost = False
+        overrun = False
         while True:
-            datagrams, got, overrun = receive(self._told.socket.fileno(), self._room, _ROOM)
-            lost |= overrun
-            for account in map(exit_accounts.account, datagrams):
+            waiting = take_waiting(self._told.socket, _MOST)
+            overrun |= waiting.overrun
+            for account in map(exit_accounts.account, waiting.datagrams):
                 if account is not None:
                     self._accounts.add(account)
-            if got < _BATCH:
-                return lost
+            if waiting.was_all:
+                return overrun
 
 
 def _lost(count: int | None, when_ns: int | None = None, source: str = "events") -> Event:
@@ -242,7 +238,7 @@ def _answered_ns(events: socket.socket, ack: int) -> int:
     while (left := end - time.monotonic()) > 0:
         poller.poll(left * 1000)
         try:
-            datagram, sender = events.recvfrom(_ROOM)
+            datagram, sender = events.recvfrom(ROOM)
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.ENOBUFS):
                 raise
