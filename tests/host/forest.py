@@ -6,7 +6,9 @@ for the end of one pipe, so that the whole forest ends with the context, or with
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +73,10 @@ class Facts:
                 return hold  # these two a zombie shows still
             return replace(hold, how=becomes[hold.how], holder=(self.pid, tid))
 
-        return Facts(self.pid, self.pids, [changed(hold) for hold in self.holds], self.made)
+        def shows(hold: Hold) -> bool:
+            return hold.how != "socket" or hold.holder[0] != self.pid or _has_pidfds_of_threads()
+
+        return Facts(self.pid, self.pids, [changed(hold) for hold in self.holds if shows(hold)], self.made)
 
     def last_made(self) -> dict[int, Made]:
         """By inode; what was made later with the same number is another namespace."""
@@ -94,6 +99,17 @@ class Facts:
                 return sure
             sure += more
             doubtful = [hold for hold in doubtful if hold not in more]
+
+
+def _has_pidfds_of_threads() -> bool:
+    """PIDFD_THREAD, since Linux 6.9: without, a socket that a main thread has no more cannot be asked."""
+    try:
+        os.close(os.pidfd_open(threading.get_native_id(), os.O_EXCL))
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return False
+    return True
 
 
 @contextmanager
