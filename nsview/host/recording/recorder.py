@@ -110,11 +110,9 @@ class Recorder:
                 break
             due = max(due + self._plan.interval, time.monotonic())
             end = math.inf if self._plan.duration is None else began + self._plan.duration
-            if self._stopped_before(min(due, end)):
-                reason = "signal"
-                break
-            if due > end:
-                reason = "duration"
+            if self._stopped_before(min(due, end)) or due > end:
+                reason = "signal" if self.stop.is_set() else "duration"
+                self.sample()  # so that what was told since the last one lies between two
                 break
         self._tell(self._heard())
         self._writer.end(reason, time.monotonic_ns())
