@@ -43,9 +43,10 @@ def test_names_and_aliases_are_all_different_and_every_column_is_explained():
     assert set(NAMED) >= NEEDS_TWO_LOOKS
 
 
-def test_every_column_of_every_process_is_one_printable_line_and_a_json_value():
+def test_every_column_of_a_process_is_one_printable_line_and_a_json_value():
     scene = Scene(take(), take())
-    for row in scene.rows():
+    rows = scene.rows()
+    for row in (*rows[:100], *rows[-100:], scene.row(scene.records[os.getpid()])):
         for column in PROCESS_COLUMNS:
             if column.cost == DEAR and row.record.pid != os.getpid():
                 continue
