@@ -3,17 +3,23 @@
 from spawner import Spec, launch
 with launch(Spec(args=("hostname",), namespaces=frozenset({"uts"}), hostname="demo")) as child:
     child.wait()
+
+A name is imported when it is first asked for: who wants the table of namespaces need not wait for the engine.
 """
 
-from spawner.child import Child, Exit
-from spawner.compile import compile_spec
-from spawner.errors import LaunchError, Problem, SpecError
-from spawner.kernel import Facts
-from spawner.launch import launch
-from spawner.oci import IDMapping, TimeOffset
-from spawner.plan import Plan, Step
-from spawner.spec import Mechanism, Spec, Stdio
-from spawner.timeline import Event
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spawner.child import Child, Exit
+    from spawner.compile import compile_spec
+    from spawner.errors import LaunchError, Problem, SpecError
+    from spawner.kernel import Facts
+    from spawner.launching import launch
+    from spawner.oci import IDMapping, TimeOffset
+    from spawner.plan import Plan, Step
+    from spawner.spec import Mechanism, Spec, Stdio
+    from spawner.timeline import Event
 
 __all__ = [
     "Child",
@@ -33,3 +39,29 @@ __all__ = [
     "compile_spec",
     "launch",
 ]
+
+_WHERE = {
+    "Child": "child",
+    "Exit": "child",
+    "compile_spec": "compile",
+    "LaunchError": "errors",
+    "Problem": "errors",
+    "SpecError": "errors",
+    "Facts": "kernel",
+    "launch": "launching",
+    "IDMapping": "oci",
+    "TimeOffset": "oci",
+    "Plan": "plan",
+    "Step": "plan",
+    "Mechanism": "spec",
+    "Spec": "spec",
+    "Stdio": "spec",
+    "Event": "timeline",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    return found
