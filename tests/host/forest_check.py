@@ -98,7 +98,7 @@ def _with_lsns(found: Found, listed: list[dict[str, object]], inodes: set[int]) 
     for inode in sorted(inodes & found.keys()):
         ns, row = found[inode], rows.get(inode)
         if row is None:
-            if listed and ns.members:
+            if ns.members:
                 yield f"{inode}: {len(ns.members)} processes to us, none to lsns"
             continue
         if (row["type"], row["nprocs"]) != (ns.kind.proc, len(ns.members)):
