@@ -97,6 +97,7 @@ def test_filters_ask_for_any_column():
     assert {one["type"] for one in objects(f"owner={own}", "type!=net")} >= {"uts", "mount"}
     assert [one["inode"] for one in objects("net", f"ns={OWN_NET}")] == [OWN_NET]
     assert objects("held=proc", "nprocs=0") == []
+    assert {one["type"] for one in objects(f"members={os.getpid()}")} == {kind.name for kind in KINDS}
     assert all(one["parent"] is None for one in objects("parent=none"))
 
 

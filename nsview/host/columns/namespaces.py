@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from nsview.host.columns.column import Column
-from nsview.host.columns.kinds import COUNT, FLAG, NUMBER, TEXT, USER, WORD, Kind
+from nsview.host.columns.kinds import COUNT, FLAG, NUMBER, PIDS, TEXT, USER, WORD, Kind
 from nsview.host.namespaces.namespace import WAYS, Namespace
 from nsview.host.snapshot import ProcessRecord
 from nsview.host.text import printable
@@ -60,6 +60,7 @@ def _read_way(word: str) -> object:
 
 INODE = replace(NUMBER, name="inode", takes="an inode")
 INODE_OR_NONE, PID_OR_NONE, USER_OR_NONE = _or_none(INODE), _or_none(NUMBER), _or_none(USER)
+MEMBERS = replace(PIDS, text=lambda pids: " ".join(map(str, pids)) or "-", right=False, gives=True)
 HELD = Kind(
     "ways",
     f"one of {', '.join(way.word for way in WAYS)}, or none",
@@ -127,6 +128,7 @@ NAMESPACE_COLUMNS: tuple[Column[NamespaceRow], ...] = (
         main=True,
     ),
     Column("command", "COMMAND", TEXT, _command, "the name of its leader", main=True, aliases=("comm",)),
+    Column("members", "PIDS", MEMBERS, lambda row: row.namespace.members, "the processes in it", aliases=("pids",)),
     Column("uid", "OWNER-UID", USER, lambda row: row.namespace.owner_uid, "who made it, or the one that owns it"),
     Column("id", "ID", NUMBER, lambda row: row.namespace.id, "the kernel's number for it, never used again"),
     Column("depth", "DEPTH", NUMBER, lambda row: row.namespace.depth, "ancestors we see above it (pid and user)"),
