@@ -15,7 +15,7 @@ class Life:
     """One life under one pid; None where its events did not tell.
 
     ``parent`` is the one at birth. ``comm`` is the last name it was given, raw as Event.comm; None when its
-    events gave it none (a fork has its parent's). ``cpu_ns``, ``utime_us`` and ``stime_us`` are of the whole life.
+    events gave it none (a fork has its parent's). ``cpu_ns`` (at least) to ``stime_us`` are of the whole life.
     ``certain``: no event was lost before it, so a life without a birth is that of the process that was there.
     """
 
@@ -26,6 +26,7 @@ class Life:
     died_ns: int | None = None
     exit_code: int | None = None
     cpu_ns: int | None = None
+    cpu_most_ns: int | None = None
     utime_us: int | None = None
     stime_us: int | None = None
     certain: bool = True
@@ -110,12 +111,14 @@ class Lifetimes:
         elif event.what == "fork" and not event.is_of_thread:
             life = Life(event.pid, event.when_ns, event.parent, certain=self._whole)
             self._lives.setdefault(event.pid, []).append(life)
-        elif event.what == "comm" and not event.is_of_thread:
-            self._current(event.pid).comm = event.comm
+        elif event.what in ("comm", "exec") and not event.is_of_thread:
+            self._current(event.pid).comm = event.comm  # None: execve gave it a name that was not told
         elif event.what == "exit" and (event.last or (event.last is None and not event.is_of_thread)):
             life = self._current(event.pid)
             life.died_ns, life.exit_code = event.when_ns, event.exit_code
-            life.cpu_ns, life.utime_us, life.stime_us = event.cpu_ns, event.utime_us, event.stime_us
+            life.cpu_ns, life.cpu_most_ns = event.cpu_ns, event.cpu_most_ns
+            life.utime_us, life.stime_us = event.utime_us, event.stime_us
+            life.comm = event.comm or life.comm
 
     def _current(self, pid: int) -> Life:
         """Return the life under way under a pid; one of unknown birth when none is."""

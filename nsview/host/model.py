@@ -75,13 +75,15 @@ class Birth:
 class Death:
     """A process that ended: the last that was seen of it, and what its exit event said, None without one.
 
-    ``exit_code`` is a status as of wait(2). ``cpu_ns``, ``utime_us`` and ``stime_us`` are of its whole life.
+    ``exit_code`` is a status as of wait(2). CPU times are of its whole life, at least ``cpu_ns`` and at most
+    ``cpu_most_ns``.
     """
 
     record: ProcessRecord
     when_ns: int | None = None
     exit_code: int | None = None
     cpu_ns: int | None = None
+    cpu_most_ns: int | None = None
     utime_us: int | None = None
     stime_us: int | None = None
 
@@ -222,7 +224,7 @@ class Interval:
         life = self._matched.get(record.identity)
         if life is None or life.died_ns is None:
             return Death(record)
-        return Death(record, life.died_ns, life.exit_code, life.cpu_ns, life.utime_us, life.stime_us)
+        return Death(record, life.died_ns, life.exit_code, life.cpu_ns, life.cpu_most_ns, life.utime_us, life.stime_us)
 
 
 def _same(one: ProcessRecord | None, other: ProcessRecord) -> bool:

@@ -98,6 +98,18 @@ def test_a_process_between_two_snapshots_is_seen_with_its_parent_name_and_end():
     assert interval.births == interval.deaths == {}
 
 
+def test_a_name_is_the_last_that_was_told_and_unknown_after_an_execve_that_told_none():
+    def name_after(*told: Event) -> str | None:
+        fork, end = event(1.1, "fork", 7, parent=5), event(1.9, "exit", 7, exit_code=0)
+        brief = Interval(snapshot(1), snapshot(2), [fork, *told, end]).brief
+        assert brief is not None
+        return brief[0].comm
+
+    assert name_after() is None
+    assert name_after(event(1.2, "comm", 7, comm="one"), event(1.3, "exec", 7, comm="two")) == "two"
+    assert name_after(event(1.2, "comm", 7, comm="one"), event(1.3, "exec", 7)) is None
+
+
 def test_threads_come_and_go_without_a_birth_or_a_death():
     told = [
         event(1.2, "fork", 5, tid=6, parent=1),
@@ -318,3 +330,4 @@ def test_the_cpu_time_of_children_that_no_snapshot_saw_is_what_their_parent_was_
     children = [life for life in interval.brief if life.parent == pid]
     assert [life.exit_code for life in children] == [3 << 8] * 10
     assert sum(life.cpu_ns or 0 for life in children) / 1e9 == pytest.approx(charged, rel=0.02)
+    assert all(life.cpu_ns is not None for life in children)
