@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping
 
 
@@ -21,10 +22,11 @@ class SourceRefusedError(OSError):
 
 
 _FIRST_NAMESPACES = "run in the machine's first user, pid and network namespaces"
+_PRIVILEGE = ("needs CAP_NET_ADMIN in the machine's first user namespace", "run with sudo")
 
 REASONS: Mapping[int, tuple[str, str | None]] = {
-    errno.EPERM: ("needs CAP_NET_ADMIN", "run with sudo"),
-    errno.EACCES: ("needs CAP_NET_ADMIN", "run with sudo"),
+    errno.EPERM: _PRIVILEGE,
+    errno.EACCES: _PRIVILEGE,
     errno.ECONNREFUSED: ("not told in a child network namespace", _FIRST_NAMESPACES),
     errno.ETIMEDOUT: ("not told in a child user or pid namespace: no answer came", _FIRST_NAMESPACES),
     errno.EINVAL: ("not told in a child user or pid namespace", _FIRST_NAMESPACES),
@@ -38,4 +40,6 @@ def refusal(error: OSError) -> SourceRefusedError:
     """Return what an answer of the kernel's means."""
     number = error.errno or errno.EIO
     reason, remedy = REASONS.get(number, (error.strerror or str(error), None))
+    if (reason, remedy) == _PRIVILEGE and os.geteuid() == 0:
+        remedy = _FIRST_NAMESPACES  # sudo would give no more
     return SourceRefusedError(number, reason, remedy)
