@@ -159,13 +159,14 @@ def _opened(path: str) -> BinaryIO:
 
 @contextmanager
 def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """End in order at what ends a program: the recording gets its last line."""
+    """End in order at what ends a program, but for what we were told to ignore, as by nohup(1)."""
 
     def end(number: int, frame: FrameType | None) -> None:
         stop()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, end) for number in numbers}
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in heeded}
     try:
         yield
     finally:

@@ -349,6 +349,24 @@ def test_a_signal_ends_the_recording_in_order(number: signal.Signals, tmp_path: 
     assert lines_of(path)[-1]["end"]["samples"] == 2, "the last is taken at the end"
 
 
+def test_a_signal_that_is_ignored_from_outside_does_not_end_it(tmp_path: Path):
+    """As nohup(1) has it: the recording goes on when its terminal is closed."""
+    path = tmp_path / "recording"
+    words = [sys.executable, "-m", "nsview", "snapshot", "-o", str(path), "--interval", "0.01", "--no-events"]
+
+    def count() -> int:
+        return path.read_text().count('"sample"') if path.exists() else 0
+
+    with subprocess.Popen(["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *words]) as process:
+        assert until(lambda: count() >= 1, 60)
+        process.send_signal(signal.SIGHUP)
+        seen = count()
+        assert until(lambda: count() > seen + 2, 60)
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
+    assert lines_of(path)[-1]["end"]["reason"] == "signal"
+
+
 def test_a_duration_ends_it(tmp_path: Path):
     path = tmp_path / "recording"
     text_of("snapshot", "-o", str(path), "--interval", "0.05", "--duration", "0.12", "--no-events")
