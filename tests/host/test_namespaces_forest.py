@@ -17,7 +17,7 @@ from lsns import listed
 from nsview.host.namespaces import search
 
 FIRST = int(os.environ.get("NSVIEW_FOREST_SEED", "1"))
-FORESTS = int(os.environ.get("NSVIEW_FORESTS", "12"))
+FORESTS = int(os.environ.get("NSVIEW_FORESTS", "24"))
 
 pytestmark = pytest.mark.needs("lsns", "root", *(f"{name}_namespace" for name in ("mount", "pid", "time", "user")))
 
