@@ -16,7 +16,8 @@ SIGKILL = 9
 FIRST = 1000
 """The pids below are those of the others."""
 WINDOW = 128
-"""So many births later a pid is used again: at 1,000 a second some 13 clock ticks, which tell the two apart."""
+"""So many births of two churners later a pid is used again, at 1,000 a second some 13 clock ticks: start times tell
+the two apart only if they are in different ones. So one churner alone, that of even numbers, begins anew."""
 AT_ONCE = 12
 USERS = 100_000
 OOM = 1000
@@ -29,7 +30,7 @@ def churn(number: int) -> str:
     going: dict[int, int] = {}
     made, wrong = 0, []
     while not over.poll(0):
-        if made % WINDOW == 0:
+        if number % WINDOW == 0:
             put("/proc/sys/kernel/ns_last_pid", FIRST)
         pid = os.fork()
         if pid == 0:
