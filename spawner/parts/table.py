@@ -45,9 +45,10 @@ PARTS: tuple[Part, ...] = (
     files,
     limits,
     cgroup,
-    security,
     seccomp,
+    security,
     landlock,
     network,
     life,
 )
+"""Where two know a cause for a step, the first is told."""
