@@ -6,6 +6,7 @@ from records import by_pid, record
 
 from nsview.host.events.clock import TICK_NS, asleep_ns
 from nsview.host.events.polling import differences
+from nsview.host.lives import Lives
 from nsview.host.snapshot import ProcessRecord, Snapshot
 
 OLD = record(7, 1, 100, comm="a")
@@ -47,8 +48,25 @@ def test_names_users_and_sessions_that_change_are_told():
     assert told([OLD], [OLD._replace(session=9)]) == [("sid", 7, None, None, None)]
 
 
-def test_a_birth_is_at_the_start_time_and_the_rest_at_the_look():
-    looks = Snapshot(10, 20, {}, 0, ()), Snapshot(30, 40, by_pid(OLD), 0, ())
-    birth, name = differences(*looks)
-    assert abs(birth.when_ns + asleep_ns() - 100 * TICK_NS) < TICK_NS
-    assert name.when_ns == 30
+def test_a_birth_is_at_the_end_of_its_tick_or_at_the_look_and_the_rest_at_the_look():
+    tick = 100 * TICK_NS - asleep_ns()
+    for when, born in ((tick + 5 * TICK_NS, tick + TICK_NS - 1), (tick + 3, tick + 3)):
+        birth, name = differences(Snapshot(10, 20, {}, 0, ()), Snapshot(when, when + 9, by_pid(OLD), 0, ()))
+        assert abs(birth.when_ns - born) < TICK_NS // 10  # both clocks run on
+        assert birth.when_ns <= when
+        assert name.when_ns == when
+
+
+def test_a_look_of_before_that_shows_who_had_the_pid_says_nothing_of_who_has_it():
+    tick = 100 * TICK_NS - asleep_ns()
+    old, new = record(7, 1, 95, comm="old"), record(7, 1, 100, comm="new")
+    looks = [
+        Snapshot(tick + at, tick + at + 1, by_pid(shown), 0, ())
+        for at, shown in ((-TICK_NS, old), (TICK_NS // 2, old), (TICK_NS, new))
+    ]
+    lives = Lives(looks[0])
+    for event in differences(looks[0], looks[2]):
+        lives.fold(event)
+    lives.rescan(looks[1])
+    assert lives.going[7].names[-1:] == ["new"]
+    assert "old" not in lives.going[7].names

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from nsview.host.events.clock import asleep_ns, started_ns
+from nsview.host.events.clock import TICK_NS, asleep_ns, started_ns
 from nsview.host.events.event import Event
 from nsview.host.snapshot import ProcessRecord, Snapshot, take
 
@@ -104,7 +104,10 @@ def differences(before: Snapshot, after: Snapshot) -> Iterator[Event]:
         if _has_ended(new):
             continue
         if known is None or known.identity != new.identity:
-            yield Event(started_ns(new.start_time, asleep), "fork", pid, pid, new.ppid or None)
+            # Its start is cut to a tick. A look taken before, which still shows who had the pid then, must not seem the
+            # later one: so it is as late as it may have been.
+            born = min(started_ns(new.start_time, asleep) + TICK_NS - 1, when)
+            yield Event(born, "fork", pid, pid, new.ppid or None)
             yield Event(when, "comm", pid, pid, comm=new.comm)
         else:
             yield from _changes(when, known, new)
