@@ -17,9 +17,14 @@ def text(path: str) -> str | None:
         return None
 
 
+def _lines(path: str) -> list[str]:
+    """Only a newline ends one: names in them may hold all else that splitlines() takes for an end."""
+    return Path(path).read_bytes().decode(errors="replace").removesuffix("\n").split("\n")
+
+
 def status(field: str) -> str:
     """Read one field of /proc/self/status; OSError where the kernel does not have it."""
-    for line in Path("/proc/self/status").read_text(errors="replace").splitlines():
+    for line in _lines("/proc/self/status"):
         name, _, value = line.partition(":")
         if name == field:
             return value.strip()
@@ -38,7 +43,7 @@ def covered_in_proc() -> list[str]:
 def mounts() -> list[Mount]:
     """Read the mounts of our mount namespace."""
     found = []
-    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+    for line in _lines("/proc/self/mountinfo"):
         own, _, rest = line.partition(" - ")
         fields, (kind, _, options) = own.split(" "), rest.split(" ", 2)
         found.append((fields[4], kind, fields[5], options))

@@ -6,6 +6,9 @@ import errno
 import json
 import os
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from leftovers import Census
@@ -131,3 +134,16 @@ def test_a_row_that_is_not_there_is_bad_input(capsys: pytest.CaptureFixture[str]
     out, err = capsys.readouterr()
     assert out == ""
     assert "no row is named teapot" in err
+
+
+@pytest.mark.needs("root", "unshare")
+def test_a_mount_point_with_a_carriage_return_ends_no_line(tmp_path: Path) -> None:
+    point = tmp_path / "a\rb"
+    point.mkdir()
+    script = 'mount -t tmpfs none "$0" && exec "$@"'
+    told = [
+        subprocess.run([*words, sys.executable, "-m", "nsview", "doctor", "/proc"], capture_output=True, text=True)
+        for words in ((), ("unshare", "--mount", "sh", "-c", script, str(point)))
+    ]
+    assert told[0].stdout.startswith("THING")
+    assert told[1].stdout == told[0].stdout
