@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from listed import json_of, nsview, text_of
+from shells import unshared_shell
 
 from nsview.host.difference import ALL
 
@@ -18,25 +19,8 @@ pytestmark = pytest.mark.needs("unshare", "user_namespace")
 @pytest.fixture
 def demo():
     """A shell in a uts namespace whose host name is demo."""
-    with subprocess.Popen(
-        [
-            "unshare",
-            "--user",
-            "--map-root-user",
-            "--uts",
-            "sh",
-            "-c",
-            "hostname demo; echo ready; read forever",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        yield process.pid
-        assert process.stdin
-        process.stdin.close()
+    with unshared_shell("--user", "--map-root-user", "--uts", script="hostname demo") as pid:
+        yield pid
 
 
 @pytest.mark.needs("root")

@@ -12,6 +12,7 @@ import sys
 import pytest
 from listed import json_of, nsview, text_of
 from lsns import listed
+from shells import unshared_shell
 
 from nsview.host.namespaces import WAYS
 from spawner.namespaces import KINDS
@@ -108,21 +109,14 @@ def test_rows_are_sorted_by_any_column():
 
 @pytest.mark.needs("root", "unshare", "user_namespace")
 def test_tree_has_what_a_user_namespace_owns_below_it():
-    with subprocess.Popen(
-        ["unshare", "-Ur", "--uts", "sh", "-c", "echo ready; read forever"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout.readline() == "ready\n"
-        user, uts = (os.stat(f"/proc/{process.pid}/ns/{kind}").st_ino for kind in ("user", "uts"))
+    with unshared_shell("-Ur", "--uts") as pid:
+        user, uts = (os.stat(f"/proc/{pid}/ns/{kind}").st_ino for kind in ("user", "uts"))
         lines = nsview("ns", "--tree", "owner").stdout.splitlines()
         (at,) = [number for number, line in enumerate(lines) if f"─ {user} " in line]
         below = [line for line in lines[at + 1 :] if f"─ {uts} " in line]
         assert below[0].index("─") > lines[at].index("─")
         (row,) = [line for line in nsview("ns", "--tree", "parent", "user").stdout.splitlines() if f"{user} " in line]
         assert row.lstrip("│ ").startswith(("├─", "└─"))
-        process.stdin.close()
 
 
 def test_it_fits_a_terminal_of_80_columns():

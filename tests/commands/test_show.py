@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from listed import json_of, nsview, text_of
+from shells import unshared_shell
 
 from nsview.host.difference import ALL
 
@@ -162,18 +163,9 @@ def test_start_time_names_one_process_and_not_its_successor():
 
 @pytest.mark.needs("unshare", "user_namespace")
 def test_capabilities_in_a_namespace_are_told_with_their_rule():
-    with subprocess.Popen(
-        ["unshare", "--user", "--map-root-user", "sh", "-c", "echo ready; read forever"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        asked = ("--in", f"user={process.pid}", "--in", f"/proc/{os.getpid()}/ns/net")
-        inside, outside = json_of("show", str(process.pid), *asked)["rows"]
-        assert process.stdin
-        process.stdin.close()
+    with unshared_shell("--user", "--map-root-user") as pid:
+        asked = ("--in", f"user={pid}", "--in", f"/proc/{os.getpid()}/ns/net")
+        inside, outside = json_of("show", str(pid), *asked)["rows"]
     assert inside["value"] == "all"
     assert outside["value"] == "none"
     assert "neither its own nor below" in outside["source"]
