@@ -18,6 +18,7 @@ from nsview.commands.column_choice import ChoiceError, columns_of, filter_of, so
 from nsview.commands.group_words import FACT_COLUMNS, USUAL, branches, cells, fact_rows, group_object
 from nsview.commands.listing import Column as Listed
 from nsview.commands.listing import show, write
+from nsview.commands.seconds import DAY, seconds
 from nsview.host.cgroups.columns import GROUP_COLUMNS, NEEDS_TWO_LOOKS, GroupRow, facts_for
 from nsview.host.cgroups.facts import FACTS, Fact
 from nsview.host.cgroups.hierarchies import Hierarchy, hierarchies
@@ -78,7 +79,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--processes", action="store_true", help="show the processes of each group below it")
     parser.add_argument(
         "--interval",
-        type=_seconds,
+        type=seconds(DAY, "no time in seconds, as 0.5, of a day at most"),
         metavar="SECONDS",
         help=f"look twice, this long apart, for {', '.join(sorted(NEEDS_TWO_LOOKS))} (default: {INTERVAL:g})",
     )
@@ -307,13 +308,3 @@ def _write_json(
     document = {"version": 1, "hierarchies": [_hierarchy_object(each) for each in known], "groups": groups}
     json.dump(document, sys.stdout, indent=1)
     sys.stdout.write("\n")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds, as 0.5, of a day at most")
-    return seconds

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import select
 import sys
@@ -18,32 +17,26 @@ from typing import NamedTuple
 
 from nsview.commands.listing import Column, show, write
 from nsview.commands.process_argument import ProcessArgument
+from nsview.commands.seconds import DAY, seconds
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.sampling import sample
 from nsview.host.taskstats import TaskStats
 from nsview.host.usage import Rate, Usage, change_text, rate_text, rates
 
-_SHORTEST, _LONGEST = 0.01, 86400.0
+_SHORTEST = 0.01
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that ask for it."""
     when = parser.add_mutually_exclusive_group()
     when.add_argument(
-        "--interval", type=_seconds, metavar="SECONDS", help="show what both use per second, again and again"
+        "--interval",
+        type=seconds(DAY, f"not a number of seconds from {_SHORTEST} to {DAY:.0f}", least=_SHORTEST),
+        metavar="SECONDS",
+        help="show what both use per second, again and again",
     )
     when.add_argument("--watch", dest="interval", action="store_const", const=1.0, help="the same as --interval 1")
     parser.add_argument("--count", type=_count, metavar="N", help="with --interval: end after so many")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not _SHORTEST <= seconds <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from {_SHORTEST} to {_LONGEST:.0f}")
-    return seconds
 
 
 def _count(text: str) -> int:

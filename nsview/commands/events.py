@@ -11,6 +11,7 @@ from contextlib import closing
 
 from nsview.commands.column_choice import WORDS, ChoiceError, filter_of, refuse
 from nsview.commands.listing import show, window
+from nsview.commands.seconds import TEN_YEARS, seconds
 from nsview.host.columns.events import EVENT_COLUMNS
 from nsview.host.events.event import LOST, Event
 from nsview.host.events.refusal import SourceRefusedError
@@ -25,6 +26,9 @@ GATHERED = 0.05
 
 _TITLES = f"{'TIME':<12} {'PID':>7} {'COMMAND':<15} WHAT HAPPENED"
 _LOST_NOTE = "everything was looked at again"
+
+
+_time = seconds(TEN_YEARS, "not a time in seconds, as 2.5")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,10 +46,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     whose.add_argument("--follow", type=_pid, metavar="PID", help="only of this process and its descendants")
     parser.add_argument("--threads", action="store_true", help="tell of threads too, not of processes alone")
     parser.add_argument("--count", type=_positive, metavar="N", help="end after so many events")
-    parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="end after this time")
+    parser.add_argument("--duration", type=_time, metavar="SECONDS", help="end after this time")
     parser.add_argument(
         "--interval",
-        type=_seconds,
+        type=_time,
         default=1.0,
         metavar="SECONDS",
         help="from look to look, where the kernel does not tell us (default: 1)",
@@ -181,16 +185,3 @@ def _positive(text: str) -> int:
     if text.isdecimal() and text.isascii() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a number of events, as 10")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if 0 < seconds <= _LONGEST:
-        return seconds
-    raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds, as 2.5")
-
-
-_LONGEST = 10 * 365 * 86400.0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nsview.commands.column_choice import ChoiceError, columns_of, filter_of, sort_keys
+from nsview.commands.seconds import DAY, seconds
 from nsview.commands.source_options import add_source_options, source_of
 from nsview.host import cells
 from nsview.host.columns import Column
@@ -58,7 +59,7 @@ def add_process_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--args", action="store_true", help="show command lines in place of names")
     parser.add_argument(
         "--interval",
-        type=_seconds,
+        type=seconds(DAY, "no time in seconds, as 0.5, of a day at most"),
         metavar="SECONDS",
         help=f"look twice, this long apart, for {', '.join(sorted(NEEDS_TWO_LOOKS))} (default: {INTERVAL:g})",
     )
@@ -147,13 +148,3 @@ def _pids(text: str) -> frozenset[int]:
     if not all(word.isascii() and word.isdecimal() and len(word) < 19 for word in words):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of pids, as 1,4711")
     return frozenset(map(int, words))
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds, as 0.5, of a day at most")
-    return seconds

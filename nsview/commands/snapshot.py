@@ -16,6 +16,7 @@ from typing import BinaryIO
 import nsview
 from nsview.commands.document import write_document
 from nsview.commands.recording_summary import summary
+from nsview.commands.seconds import TEN_YEARS, seconds
 from nsview.host.events.connector import Connector
 from nsview.host.events.refusal import SourceRefusedError
 from nsview.host.namespaces import discover
@@ -28,7 +29,7 @@ from nsview.host.text import printable
 from spawner.namespaces import KINDS
 
 FAILED = 1
-_LONGEST = 10 * 365 * 86400.0
+_time = seconds(TEN_YEARS, "no time in seconds, as 0.5", least=0.001)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,9 +41,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog="A recording holds command lines: only its owner may read the file. docs/snapshot-files.md",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="record to a new file; .gz compresses it, - is stdout")
-    parser.add_argument("--interval", type=_seconds, metavar="SECONDS", help="from sample to sample (default: 1)")
+    parser.add_argument("--interval", type=_time, metavar="SECONDS", help="from sample to sample (default: 1)")
     parser.add_argument("--count", type=_count, metavar="N", help="end after so many samples")
-    parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="end after this time")
+    parser.add_argument("--duration", type=_time, metavar="SECONDS", help="end after this time")
     parser.add_argument(
         "--events",
         action=argparse.BooleanOptionalAction,
@@ -193,16 +194,6 @@ def _sum_up(path: str, as_json: bool) -> int:
 def _refuse(sentence: str, status: int = 2) -> int:
     print(f"nsview snapshot: {sentence}", file=sys.stderr)
     return status
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0.001 <= seconds <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds, as 0.5")
-    return seconds
 
 
 def _count(text: str) -> int:
