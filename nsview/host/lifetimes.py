@@ -82,7 +82,7 @@ class Lifetimes:
                 found.append(life)
                 # Where events were lost, a successor in its pid may have been read in its place.
                 sure &= life.certain and (self._whole or life.died_ns is None or life.died_ns > snapshot.ended_ns)
-        if has_ended(record) and lives[0].born_ns is not None:
+        if record.has_ended and lives[0].born_ns is not None:
             sure = False  # who had the pid before may have been reaped meanwhile
         return Sighting(tuple(found), sure and len(found) == 1)
 
@@ -128,18 +128,13 @@ class Lifetimes:
         return lives[-1]
 
 
-def has_ended(record: ProcessRecord | None) -> bool:
-    """Tell whether a process is over: a zombie without living threads (its first thread may end before others)."""
-    return record is not None and record.is_zombie and record.threads <= 1
-
-
 def _born(life: Life) -> int:
     return 0 if life.born_ns is None else life.born_ns
 
 
 def _may_be(record: ProcessRecord, snapshot: Snapshot, life: Life, next_one: Life | None) -> bool:
     """Tell whether a life was, at some time while the snapshot was read, in the state that was seen."""
-    if not has_ended(record):
+    if not record.has_ended:
         return life.died_ns is None or life.died_ns > snapshot.when_ns or record.is_exiting
     reaped = next_one is not None and next_one.born_ns is not None and next_one.born_ns <= snapshot.when_ns
     return life.died_ns is not None and life.died_ns <= snapshot.ended_ns and not reaped

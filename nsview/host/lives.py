@@ -173,7 +173,7 @@ class Lives:
         appeared = []
         for record in snapshot.records.values():
             life = self.going.get(record.pid)
-            if _has_ended(record):
+            if record.has_ended:
                 continue
             if life is not None and life.pid not in missed:
                 # What was born during the look may have a predecessor there.
@@ -209,7 +209,7 @@ def _is_missed(life: Life, snapshot: Snapshot, asleep: int) -> bool:
     if life.born_ns is not None and life.born_ns >= snapshot.when_ns:
         return False
     record = snapshot.records.get(life.pid)
-    if record is None or _has_ended(record):
+    if record is None or record.has_ended:
         return True
     if life.start_time is not None:
         return record.start_time != life.start_time
@@ -224,11 +224,6 @@ def _look_at(life: Life, record: ProcessRecord, snapshot: Snapshot, asleep: int)
     life.ppid = record.ppid or None
     life.threads = record.threads
     life.called(record.comm)
-
-
-def _has_ended(record: ProcessRecord) -> bool:
-    """A zombie, but not the ended first thread of a process that lives on."""
-    return record.is_zombie and record.threads <= 1
 
 
 _ORDER_NS = 100_000_000

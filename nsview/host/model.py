@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nsview.host.events.event import LOST, Event
-from nsview.host.lifetimes import Life, Lifetimes, Sighting, has_ended
+from nsview.host.lifetimes import Life, Lifetimes, Sighting
 from nsview.host.snapshot import TICKS_PER_SECOND, ProcessRecord, Snapshot
 
 Identity = tuple[int, int]
@@ -135,11 +135,11 @@ class Interval:
         They are gone, or in the later snapshot as zombies.
         """
         then = self.earlier.records
-        ended = [record for record in self.gone.values() if not has_ended(record)]
+        ended = [record for record in self.gone.values() if not record.has_ended]
         for record in self.later.records.values():
-            if has_ended(record):
+            if record.has_ended:
                 before = then.get(record.pid)
-                if not _same(before, record) or not has_ended(before):
+                if before is None or not _same(before, record) or not before.has_ended:
                     ended.append(record)
         return {record.identity: self._death(record) for record in ended}
 

@@ -71,8 +71,8 @@ class Chooser:
         try:
             if self._iterator is not None and "bpf" in os.readlink(f"/proc/self/fd/{self._iterator.link}"):
                 self.close()
-        except OSError:  # closed already, or no /proc: one descriptor too many, which no program that we run gets
-            return
+        except (FileNotFoundError, PermissionError):
+            return  # closed already, or no /proc to look into: one descriptor too many, which no program of ours gets
 
     def _pays(self) -> bool:
         self._took += 1

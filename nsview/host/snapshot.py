@@ -84,6 +84,11 @@ class ProcessRecord(NamedTuple):
         return self.state in "ZX"
 
     @property
+    def has_ended(self) -> bool:
+        """True for a zombie, but not for the ended first thread of a process whose other threads live on."""
+        return self.is_zombie and self.threads <= 1
+
+    @property
     def is_exiting(self) -> bool:
         """True from the start of its exit: it gives back memory and namespaces, then becomes a zombie."""
         return bool(self.flags & PF_EXITING)

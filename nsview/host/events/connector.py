@@ -13,7 +13,6 @@ import socket
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from types import TracebackType
 
 from nsview.host.events import exit_accounts, proc_events
 from nsview.host.events.datagrams import ROOM, take_waiting
@@ -21,6 +20,7 @@ from nsview.host.events.event import LOST, WHAT, Event
 from nsview.host.events.generic_netlink import PATIENCE
 from nsview.host.events.refusal import refusal
 from nsview.host.events.soon_after import name_after
+from nsview.host.events.stoppable import Stoppable
 
 BUFFER = 16 << 20
 """Bytes that may wait to be read: the kernel counts some 800 for an event, 1,300 for an account."""
@@ -31,7 +31,7 @@ _MOST = 16384
 _NETLINK_CONNECTOR, _SOL_NETLINK, _BROADCAST_ERROR = 11, 270, 4
 
 
-class Connector:
+class Connector(Stoppable):
     """The kernel's own events. One thread reads; any thread may call stop(). Use as a context manager.
 
     ``lost`` counts what the kernel could not deliver, as far as its numbers tell; ``without_accounts`` says why
@@ -66,8 +66,7 @@ class Connector:
         self._told: exit_accounts.Subscription | None = None
         if accounts and (self._what is None or "exit" in self._what):
             self._subscribe(buffer)
-        self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._stopped = False
+        super().__init__()
 
     def _subscribe(self, buffer: int) -> None:
         try:
@@ -77,16 +76,6 @@ class Connector:
         except BaseException:
             self._events.close()
             raise
-
-    def __enter__(self) -> Connector:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def close(self) -> None:
         """Stop listening; not while another thread reads: let that one stop() first."""
@@ -104,16 +93,6 @@ class Connector:
     def holds_bursts(self) -> bool:
         """False where the queue is short for want of privilege: some hundreds of events at once, and some are lost."""
         return self._events.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= _BURST
-
-    def stop(self) -> None:
-        """Make read() return and iteration end, at once and for good; from any thread or signal handler."""
-        self._stopped = True
-        os.eventfd_write(self._stopping, 1)
-
-    def __iter__(self) -> Iterator[Event]:
-        """Yield events until stop()."""
-        while not self._stopped:
-            yield from self.read()
 
     def read(self, timeout: float | None = None, gather: float = 0.0) -> list[Event]:
         """Wait up to ``timeout`` seconds (None: for ever) for events and return those that are there, in order.

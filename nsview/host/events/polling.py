@@ -6,16 +6,16 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 from nsview.host.events.clock import TICK_NS, asleep_ns, started_ns
 from nsview.host.events.event import Event
+from nsview.host.events.stoppable import Stoppable
 from nsview.host.snapshot import ProcessRecord, Snapshot, take
 
 INTERVAL = 1.0
 
 
-class Polling:
+class Polling(Stoppable):
     """Events from the differences of snapshots. One thread reads; any thread may call stop().
 
     What is born and ends between two looks is missed, and nobody can count it. Exits have no status, threads are
@@ -31,35 +31,14 @@ class Polling:
         self._interval = interval
         self._look = look
         self._before = look()
-        self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._stopped = False
+        super().__init__()
         self._next = time.monotonic() + interval
-
-    def __enter__(self) -> Polling:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def close(self) -> None:
         """Give back what it holds."""
         if self._stopping >= 0:
             os.close(self._stopping)
             self._stopping = -1
-
-    def stop(self) -> None:
-        """Make read() return and iteration end, at once and for good; from any thread or signal handler."""
-        self._stopped = True
-        os.eventfd_write(self._stopping, 1)
-
-    def __iter__(self) -> Iterator[Event]:
-        """Yield events until stop()."""
-        while not self._stopped:
-            yield from self.read()
 
     def read(self, timeout: float | None = None, gather: float = 0.0) -> list[Event]:
         """Look again when it is time, but wait no longer than ``timeout`` seconds; return what has changed."""
@@ -97,11 +76,11 @@ def differences(before: Snapshot, after: Snapshot) -> Iterator[Event]:
         new = after.records.get(pid)
         if new is None or new.identity != old.identity:
             new = None
-        if not _has_ended(old) and (new is None or _has_ended(new)):
+        if not old.has_ended and (new is None or new.has_ended):
             yield Event(when, "exit", pid, pid, (new or old).ppid or None, last=True)
     for pid, new in after.records.items():
         known = before.records.get(pid)
-        if _has_ended(new):
+        if new.has_ended:
             continue
         if known is None or known.identity != new.identity:
             # Its start is cut to a tick. A look taken before, which still shows who had the pid then, must not seem the
@@ -120,8 +99,3 @@ def _changes(when: int, old: ProcessRecord, new: ProcessRecord) -> Iterator[Even
         yield Event(when, "uid", new.pid, new.pid, euid=new.uid)
     if new.session != old.session:
         yield Event(when, "sid", new.pid, new.pid)
-
-
-def _has_ended(record: ProcessRecord) -> bool:
-    """A zombie, but not the ended first thread of a process that lives on."""
-    return record.is_zombie and record.threads <= 1
