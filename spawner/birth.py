@@ -92,7 +92,7 @@ class Birth:
         self.span = (0, 0, 0)
         self.image: Image | None = None
         self._stack: object = None
-        self._made: list[tuple[int, int, int, int, object]] = []
+        self.made: list[tuple[int, int, int, int, object]] = []  # where the native calls put a child as they make it
         self._pair: tuple[socket.socket, ...] = ()
         self._sync: socket.socket | None = None
         self._goal = NEVER
@@ -224,29 +224,24 @@ class Birth:
         try:
             if plan.entry:
                 flush()
-                if _native.fork(method, flags, self.image.map, layout.relocations, cgroup_fd, self._made):
+                if _native.fork(method, flags, self.image.map, layout.relocations, cgroup_fd, self.made):
                     self._enter(mask)
             else:
                 stack = _STACK if flags & _VM else 0
                 image, relocations = self.image.map, layout.relocations
-                _native.spawn(method, flags, plan.exit_signal, image, relocations, stack, cgroup_fd, self._made)
+                _native.spawn(method, flags, plan.exit_signal, image, relocations, stack, cgroup_fd, self.made)
         except OSError as error:
-            if self._made:  # a signal handler's
+            if self.made:  # a signal handler's
                 raise
             raise refused(self.plan, plan.birth_label, None, error.errno or 0) from None
         self.know()
         if self.pidfd < 0:
             raise self.unwatchable(-self.pidfd)
 
-    @property
-    def made(self) -> list[tuple[int, int, int, int, object]]:
-        """Where the native calls put a child that they have made: also if a signal handler raises as they return."""
-        return self._made
-
     def know(self) -> None:
         """Take over what the native call has told of the child, if it has made one."""
-        if self._made and self.pid < 0:
-            self.pid, self.pidfd, start, end, self._stack = self._made[0]
+        if self.made and self.pid < 0:
+            self.pid, self.pidfd, start, end, self._stack = self.made[0]
             self.span = (start, end, self.pid)
 
     def _enter(self, mask: int) -> NoReturn:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from spawner import _native, thread
 from spawner.birth import Birth
-from spawner.causes import explain
 from spawner.child import Child, index_of
 from spawner.compile import compile_spec
 from spawner.ending import signal_name
@@ -22,6 +21,7 @@ from spawner.program import NOT_HERE
 from spawner.spec import Mechanism, Spec, Stdio
 from spawner.stdio import Streams, open_streams
 from spawner.thread import undisturbed
+from spawner.verdict import refused
 
 
 def launch(
@@ -77,8 +77,7 @@ def _begin(birth: Birth, hold_at: int | None, fault: tuple[int | str, int] | Non
     try:
         open_streams(birth.streams, plan.stdio, plan.window)
     except OSError as error:
-        cause, remedy = explain(plan, "prepare", error.errno or 0, error.filename)
-        raise LaunchError("prepare", errno=error.errno, cause=cause, remedy=remedy) from error
+        raise refused(plan, "prepare", None, error.errno or 0) from error
     if plan.mechanism is Mechanism.POSIX_SPAWN:
         _posix_spawn(birth)
     elif plan.pdeathsig is not None:
@@ -118,8 +117,7 @@ def _posix_spawn(birth: Birth) -> None:
     try:
         moves += [(fd, -1) for fd in _inheritable()]
     except OSError as error:
-        cause, remedy = explain(plan, "prepare", error.errno or 0, error.filename)
-        raise LaunchError("prepare", errno=error.errno, path=error.filename, cause=cause, remedy=remedy) from error
+        raise refused(plan, "prepare", None, error.errno or 0, error.filename) from error
     try:
         for candidate in plan.program:
             try:
@@ -141,15 +139,13 @@ def _posix_spawn(birth: Birth) -> None:
         else:
             if last != errno.EACCES and len(plan.program) > 1:
                 path = os.path.basename(path)
-            cause, remedy = explain(plan, "posix_spawn", last, path)
-            raise LaunchError("posix_spawn", errno=last, path=path, cause=cause, remedy=remedy)
+            raise refused(plan, "posix_spawn", None, last, path)
     except LaunchError:
         raise
     except OSError as error:
         if birth.made:
             raise
-        cause, remedy = explain(plan, "posix_spawn", error.errno or 0, path)
-        raise LaunchError("posix_spawn", errno=error.errno, path=path, cause=cause, remedy=remedy) from None
+        raise refused(plan, "posix_spawn", None, error.errno or 0, path) from None
     birth.know()
     birth.streams.close_child_ends()
     if birth.pidfd < 0:
