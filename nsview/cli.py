@@ -126,6 +126,7 @@ def _command(argv: list[str]) -> int:
         prog="nsview",
         description="See what Linux does when a process is born. Without a command: open the terminal UI.",
     )
+    top.add_argument("--read-only", action="store_true", help="open a UI that looks and never acts or launches")
     top.add_argument("-V", "--version", action=_ShowVersion, help="show the version and exit")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     if asked is not None:
@@ -141,8 +142,10 @@ def _command(argv: list[str]) -> int:
         top.error(f"unknown command {argv[0]!r}; the commands are {names}")
     for command in COMMANDS:
         subparsers.add_parser(command.name, help=command.does)
-    top.parse_args(argv)
-    return top.error("a command is missing")
+    parsed = top.parse_args(argv)
+    if getattr(parsed, "command", None) is not None or set(argv) & {one.name for one in COMMANDS}:
+        top.error("a command comes first, and its options after it")
+    return _open_ui(read_only=parsed.read_only)
 
 
 def _read(parser: argparse.ArgumentParser, words: list[str], rest: str | None) -> argparse.Namespace:
@@ -155,11 +158,11 @@ def _read(parser: argparse.ArgumentParser, words: list[str], rest: str | None) -
     return parsed
 
 
-def _open_ui() -> int:
+def _open_ui(*, read_only: bool = False) -> int:
     # Textual reads the keys from stdin and draws on stderr.
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         print("nsview: the UI needs a terminal; scripts have the commands of nsview --help", file=sys.stderr)
         return BAD_INPUT
     from nsview.tui.app import main as ui
 
-    return ui()
+    return ui(read_only=read_only)

@@ -24,9 +24,9 @@ from textual.widgets import Input, Select
 
 from nsview.tui.app import NsviewApp
 from nsview.tui.keys import LEAVE_TERMINAL
-from nsview.tui.launch_panel import LaunchPanel
-from nsview.tui.proc_table import ProcTable
-from nsview.tui.terminal import ChildTerminal
+from nsview.tui.launching.panel import LaunchPanel
+from nsview.tui.processes.table import ProcTable
+from nsview.tui.terminal.terminal import ChildTerminal
 from spawner import Spec
 from spawner import launch as launch_program
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nsview.commands import enter, options
-from nsview.commands.options.option import Option
+from nsview import options
+from nsview.commands import enter
+from nsview.options.option import Option
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "options.md"
 MARK = "<!-- The tables below are made by tests/test_options_document.py. -->\n"

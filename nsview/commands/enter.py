@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nsview.commands import options
+from nsview import options
 from nsview.commands.foreground import run_in_foreground
-from nsview.commands.options import process, reading, watching, words
-from nsview.commands.options.namespaces import long_name
-from nsview.commands.options.option import ON, Option, refuse
+from nsview.options import process, reading, watching, words
+from nsview.options.namespaces import long_name
+from nsview.options.option import ON, Option, refuse
 from spawner import Spec
 from spawner.namespaces import KINDS, NamespaceKind
 from spawner.oci import Join, User

@@ -13,7 +13,7 @@ import tty
 from collections.abc import Callable
 from typing import Any
 
-from nsview.commands.window import own_size
+from nsview.options.window import own_size
 from spawner import Child, Exit
 
 _CHUNK = 65536

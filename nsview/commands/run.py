@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from nsview.commands import options
+from nsview import options
 from nsview.commands.foreground import run_in_foreground
 from spawner import Spec
 

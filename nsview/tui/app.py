@@ -19,33 +19,24 @@ from textual.widgets import ContentSwitcher, Footer, Input
 
 from nsview.host.model import Identity
 from nsview.host.text import printable
-from nsview.tui.children_bar import ChildrenBar, condition, ending, signal_name
-from nsview.tui.collector import Collector, Pair
-from nsview.tui.dialogs import Help, SignalPicker
-from nsview.tui.diff_panel import DiffPanel
+from nsview.tui.acting.signal_picker import SignalPicker
+from nsview.tui.acting.signals import Target, send
+from nsview.tui.collecting.collector import Collector, Pair
+from nsview.tui.comfort.commands import LEFT_OUT, commands
+from nsview.tui.comfort.help import Help
+from nsview.tui.desk import Compare, Desk, GoTo
+from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.header import HeaderLine
 from nsview.tui.keys import bindings
-from nsview.tui.launch_form import hold_before, outlook
-from nsview.tui.launch_panel import LaunchPanel
-from nsview.tui.launcher import Born, Changed, Failed, Launcher, SignalFailed
-from nsview.tui.launches import Launches
-from nsview.tui.palette_commands import LEFT_OUT, commands
+from nsview.tui.launching.form import hold_before, outlook
+from nsview.tui.launching.launcher import Born, Changed, Failed, SignalFailed
+from nsview.tui.launching.panel import LaunchPanel
 from nsview.tui.panes import Panes
-from nsview.tui.proc_table import ProcTable
-from nsview.tui.signals import Target, send, start_time_of
-from nsview.tui.terminal import ChildTerminal
-from nsview.tui.timeline import Timeline
-
-_CAP_SYS_ADMIN = 21
+from nsview.tui.processes.table import ProcTable
+from nsview.tui.terminal.children_bar import ChildrenBar, condition, ending, signal_name
+from nsview.tui.terminal.terminal import ChildTerminal
 
 _HELD = "Held before {step}: s does one step, r runs on."
-
-
-def is_privileged() -> bool:
-    """Tell whether we have CAP_SYS_ADMIN here (proc_pid_status(5), CapEff)."""
-    status = Path("/proc/self/status").read_text()
-    effective = int(status.partition("CapEff:")[2].split(maxsplit=1)[0], 16)
-    return bool(effective >> _CAP_SYS_ADMIN & 1)
 
 
 class NsviewApp(App[None]):
@@ -56,15 +47,12 @@ class NsviewApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-mid"), (160, "-wide")]  # noqa: RUF012
 
-    def __init__(self) -> None:
+    def __init__(self, *, read_only: bool = False) -> None:
         super().__init__()
-        self.privileged = is_privileged()
-        self.me: Identity = (os.getpid(), start_time_of(os.getpid()))
-        self.panes = Panes(self.privileged)
-        self.launcher = Launcher(self.post_message)
-        self.collector = Collector(self)
-        self.launches = Launches()
-        self._to_select: Identity | None = self.me
+        self.desk = desk = Desk(self, read_only=read_only)
+        self.launcher, self.collector, self.launches = desk.launcher, desk.collector, desk.launches
+        self.panes = Panes(desk)
+        self._to_select: Identity | None = desk.me
 
     # Life.
 
@@ -113,6 +101,7 @@ class NsviewApp(App[None]):
         table.show(frame.rows)
         if self._to_select is not None and table.select(self._to_select):
             self._to_select = None
+        self.desk.show(frame)
         ended = self.launches.ended
         self.query_one(HeaderLine).show(
             frame.snapshot,
@@ -120,7 +109,7 @@ class NsviewApp(App[None]):
             ended,
             self.collector.paused,
             table.view.reference.value,
-            not self.privileged,
+            not self.desk.privileged,
         )
 
     @on(Collector.Compared)
@@ -145,18 +134,34 @@ class NsviewApp(App[None]):
 
     @on(ProcTable.Highlighted)
     def _compare_highlighted(self, message: ProcTable.Highlighted) -> None:
-        if self._to_select is not None or message.identity is None:
+        if self._to_select is not None:
+            return
+        self.desk.look_at(message.identity)
+        if message.identity is None:
             return
         launched = self.launches.of(message.identity)
         parent = self.query_one(ProcTable).rows.parent_of(message.identity)
         if parent is None and launched is not None:
-            parent = self.me
+            parent = self.desk.me
         self._compare(parent, message.identity)
         if launched is not None and launched.number != self.launches.chosen:
             self._choose(launched.number)
 
     @on(ProcTable.Selected)
     def _show_difference(self) -> None:
+        self.action_pane("diff")
+
+    @on(GoTo)
+    def _go_to(self, message: GoTo) -> None:
+        if self.query_one(ProcTable).select(message.identity):
+            if message.pane is not None:
+                self.action_pane(message.pane)
+        else:
+            self.notify(f"Process {message.identity[0]} is not in the list: gone, or filtered out.", severity="warning")
+
+    @on(Compare)
+    def _compare_two(self, message: Compare) -> None:
+        self._compare(message.parent, message.child)
         self.action_pane("diff")
 
     def _compare(self, parent: Identity | None, child: Identity) -> None:
@@ -255,7 +260,8 @@ class NsviewApp(App[None]):
         if table.highlighted != identity:
             # While this is set the cursor's other places do not change the comparison.
             self._to_select = None if table.select(identity) else identity
-        self._compare(self.me, identity)
+        self.desk.look_at(identity)
+        self._compare(self.desk.me, identity)
 
     def _show_chosen(self) -> None:
         launched = self.launches.front
@@ -265,7 +271,7 @@ class NsviewApp(App[None]):
             switcher.current = name
         else:
             switcher.current = "no-terminal"
-        self.query_one(Timeline).show(launched)
+        self.desk.on_launch.publish(launched)
         pane = self.query_one("#terminal")
         pane.border_subtitle = "" if launched is None else printable(f"{launched.pid} {condition(launched)}")
         self._show_children()
@@ -409,10 +415,10 @@ class NsviewApp(App[None]):
         self.action_pane("launch")
 
 
-def main() -> int:
+def main(*, read_only: bool = False) -> int:
     """Run the UI; return the exit status."""
     Path("/proc/self/comm").write_text("nsview")
-    app = NsviewApp()
+    app = NsviewApp(read_only=read_only)
     try:
         app.run()
     finally:

@@ -2,63 +2,119 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from itertools import groupby
+
 from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
-from nsview.tui.children_bar import ChildrenBar
-from nsview.tui.diff_panel import DiffGrid, DiffPanel
-from nsview.tui.launch_panel import LaunchPanel, NamespacePicker
-from nsview.tui.proc_table import ProcTable
-from nsview.tui.terminal import ChildTerminal
-from nsview.tui.timeline import Timeline, Waterfall
+from nsview.tui.desk import Desk
+from nsview.tui.diff.panel import DiffGrid, DiffPanel
+from nsview.tui.launching.panel import LaunchPanel, NamespacePicker
+from nsview.tui.processes.table import ProcTable
+from nsview.tui.terminal.children_bar import ChildrenBar
+from nsview.tui.terminal.terminal import ChildTerminal
+from nsview.tui.timeline.panel import Timeline, Waterfall
 
-TITLES = {
-    "tree": "1 Processes",
-    "diff": "2 Diff",
-    "launch": "4 Launch",
-    "terminal": "5 Terminal",
-    "timeline": "6 Timeline",
-}
 
-_SIDES = {"launch": "launch", "diff": "diff", "timeline": "diff"}
-"""Which of the two faces of the right column a pane belongs to, at 120 columns."""
+class Place(Enum):
+    """Where a pane lies when there is room for more than one of them."""
+
+    LEFT = "left"
+    """Below one another at the left; always there."""
+    FORM = "form"
+    """At 120 columns it takes the place of the right column; at 200 it has a column of its own."""
+    UPPER = "upper"
+    """The upper half of the right column."""
+    LOWER = "lower"
+    """The lower half of the right column: one of these at a time."""
+
+
+_RIGHT = (Place.UPPER, Place.LOWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Pane:
+    """A pane: its name (the id of its widget), the digit that brings it to the front, title, place, and widget.
+
+    ``focus``: which widget in it gets the keys. The first of all LOWER panes is shown at the start.
+    """
+
+    name: str
+    digit: int
+    title: str
+    place: Place
+    make: Callable[[Desk], Widget]
+    focus: type[Widget]
+
+
+def _tree(_desk: Desk) -> Widget:
+    return Vertical(ProcTable(id="processes"))
+
+
+def _terminal(_desk: Desk) -> Widget:
+    nothing = Static("A launched program gets its terminal here.", id="no-terminal", markup=False)
+    return Vertical(ChildrenBar(id="children"), ContentSwitcher(nothing, initial="no-terminal", id="terminals"))
+
+
+PANES: tuple[Pane, ...] = (
+    Pane("tree", 1, "Processes", Place.LEFT, _tree, ProcTable),
+    Pane("launch", 4, "Launch", Place.FORM, lambda desk: LaunchPanel(privileged=desk.privileged), NamespacePicker),
+    Pane("diff", 2, "Diff", Place.UPPER, lambda _desk: DiffPanel(), DiffGrid),
+    Pane("timeline", 6, "Timeline", Place.LOWER, Timeline, Waterfall),
+    Pane("terminal", 5, "Terminal", Place.LEFT, _terminal, ChildTerminal),
+)
+"""In the order in which Tab goes through them, and the grid lays them out; those at the right stand together."""
+
+PANE_OF = {pane.name: pane for pane in PANES}
 
 
 class Panes(Grid):
     """Holds the panes. ``show`` brings one to the front: alone at 80 columns or zoomed, else with the others."""
 
-    def __init__(self, privileged: bool) -> None:
-        super().__init__(id="main", classes="-pane-tree -side-launch")
-        self._privileged = privileged
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(id="main", classes="-side-launch")
+        self._desk = desk
         self.pane = "tree"
 
     def compose(self) -> ComposeResult:
         """Lay out all panes; app.tcss says where."""
-        with Vertical(id="tree", classes="pane"):
-            yield ProcTable(id="processes")
-        yield LaunchPanel(id="launch", classes="pane", privileged=self._privileged)
-        with Vertical(id="side"):
-            yield DiffPanel(id="diff", classes="pane")
-            yield Timeline(id="timeline", classes="pane")
-        with Vertical(id="terminal", classes="pane"):
-            yield ChildrenBar(id="children")
-            with ContentSwitcher(initial="no-terminal", id="terminals"):
-                yield Static("A launched program gets its terminal here.", id="no-terminal", markup=False)
+        for place, panes in groupby(PANES, lambda pane: pane.place in _RIGHT):
+            widgets = [self._made(pane) for pane in panes]
+            if place:
+                yield Vertical(*widgets, id="side")
+            else:
+                yield from widgets
+
+    def _made(self, pane: Pane) -> Widget:
+        widget = pane.make(self._desk)
+        widget.id = pane.name
+        widget.add_class("pane", f"-{pane.place.value}")
+        widget.border_title = f"{pane.digit} {pane.title}"
+        return widget
 
     def on_mount(self) -> None:
-        """Name the panes and their digits."""
-        for name, title in TITLES.items():
-            self.query_one(f"#{name}").border_title = title
+        """Begin with the tree in front."""
+        first = next(pane for pane in PANES if pane.place is Place.LOWER)
+        self.query_one(f"#{first.name}").add_class("-chosen")
+        self.query_one("#tree").add_class("-front")
 
     def show(self, pane: str, focus: bool = True) -> None:
         """Bring a pane to the front."""
-        self.remove_class(*(f"-pane-{name}" for name in TITLES))
-        self.add_class(f"-pane-{pane}")
-        if pane in _SIDES:
-            self.set_class(_SIDES[pane] == "launch", "-side-launch")
-            self.set_class(_SIDES[pane] == "diff", "-side-diff")
+        place = PANE_OF[pane].place
+        right = place in _RIGHT
+        self.query(".-front").remove_class("-front")
+        self.query_one(f"#{pane}").add_class("-front")
+        self.query_one("#side").set_class(right, "-front")
+        if place is not Place.LEFT:
+            self.set_class(not right, "-side-launch")
+        if place is Place.LOWER:
+            self.query(".-lower.-chosen").remove_class("-chosen")
+            self.query_one(f"#{pane}").add_class("-chosen")
         self.pane = pane
         if focus:
             # Only what is displayed can have the focus, and keys typed ahead go to who has it: so no waiting.
@@ -76,7 +132,7 @@ class Panes(Grid):
         """Return the pane a widget is in."""
         if widget is None:
             return None
-        return next((node.id for node in widget.ancestors_with_self if node.id in TITLES), None)
+        return next((node.id for node in widget.ancestors_with_self if node.id in PANE_OF), None)
 
     @property
     def terminal(self) -> ChildTerminal | None:
@@ -85,13 +141,6 @@ class Panes(Grid):
         return current if isinstance(current, ChildTerminal) else None
 
     def _focus(self, pane: str) -> None:
-        targets: dict[str, Widget | None] = {
-            "tree": self.query_one(ProcTable),
-            "diff": self.query_one(DiffGrid),
-            "launch": self.query_one(NamespacePicker),
-            "timeline": self.query_one(Waterfall),
-            "terminal": self.terminal,
-        }
-        target = targets[pane]
+        target = self.terminal if pane == "terminal" else self.query_one(f"#{pane}").query(PANE_OF[pane].focus).first()
         if target is not None:
             self.screen.set_focus(target)

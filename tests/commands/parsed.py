@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from nsview import options
 from nsview.cli import Parser
-from nsview.commands import enter, options
+from nsview.commands import enter
 from nsview.commands import run as run_command
 from spawner import Spec, SpecError
 

@@ -11,7 +11,7 @@ import pytest
 from launched import RUN, complaint, run, said
 from parsed import refusal, spec
 
-from nsview.commands.options import files
+from nsview.options import files
 from spawner.oci import (
     Bind,
     Chmod,

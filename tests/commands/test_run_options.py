@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from launched import complaint, run, said, words
 
-from nsview.commands import options as run_options
+from nsview import options as run_options
 from nsview.commands.run import add_parser, prepare
 from spawner import Mechanism, Spec, Stdio
 from spawner.namespaces import KINDS

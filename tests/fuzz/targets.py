@@ -16,12 +16,13 @@ from unittest.mock import patch
 
 import mutations
 
+from nsview import options
 from nsview.cli import Parser
-from nsview.commands import enter, options
+from nsview.commands import enter
 from nsview.commands import run as run_command
-from nsview.commands.options import files
-from nsview.commands.options.option import Option
 from nsview.host.text import printable
+from nsview.options import files
+from nsview.options.option import Option
 from spawner import Facts, IDMapping, Plan, Spec, SpecError, TimeOffset, compile_spec, oci
 from spawner.saved import file as spec_file
 from spawner.saved.toml_text import toml

@@ -28,7 +28,7 @@ from nsview.host.lives import Lives
 from nsview.host.namespaces import discover, namespaces_of
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.snapshot import ProcessRecord, Snapshot, take
-from nsview.tui.signals import send
+from nsview.tui.acting.signals import send
 
 CHURNER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("churner.py")))
 

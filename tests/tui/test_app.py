@@ -15,17 +15,18 @@ from textual.pilot import Pilot
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets._footer import FooterKey
 
+from nsview.tui.acting.signal_picker import SignalPicker
+from nsview.tui.acting.signals import Target, send, start_time_of
 from nsview.tui.app import NsviewApp
-from nsview.tui.children_bar import ChildrenBar
-from nsview.tui.dialogs import Help, SignalPicker
-from nsview.tui.diff_panel import DiffGrid
+from nsview.tui.comfort.help import Help
+from nsview.tui.diff.panel import DiffGrid
 from nsview.tui.keys import KEYS, LEAVE_TERMINAL
-from nsview.tui.launch_panel import LaunchPanel, NamespacePicker, Picker
-from nsview.tui.panes import TITLES, Panes
-from nsview.tui.proc_table import ProcTable
-from nsview.tui.signals import Target, send, start_time_of
-from nsview.tui.terminal import ChildTerminal
-from nsview.tui.timeline import Waterfall
+from nsview.tui.launching.panel import LaunchPanel, NamespacePicker, Picker
+from nsview.tui.panes import PANE_OF, Panes
+from nsview.tui.processes.table import ProcTable
+from nsview.tui.terminal.children_bar import ChildrenBar
+from nsview.tui.terminal.terminal import ChildTerminal
+from nsview.tui.timeline.panel import Waterfall
 
 
 @asynccontextmanager
@@ -44,7 +45,7 @@ async def running(size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[Nsvi
 
 def visible(app: NsviewApp) -> set[str]:
     """The panes that can be seen."""
-    return {name for name in TITLES if app.query_one(f"#{name}").region.area and _shown(app, name)}
+    return {name for name in PANE_OF if app.query_one(f"#{name}").region.area and _shown(app, name)}
 
 
 def _shown(app: NsviewApp, name: str) -> bool:
@@ -193,7 +194,7 @@ async def test_held_child_waits_is_stepped_and_runs_on(nothing_left: Census) -> 
             app.query_one(NamespacePicker).deselect(_bit(name))
         app.query_one("#ticks").deselect(0)
         await until(lambda: panel.form.namespaces == {"uts"} and panel.outlook.plan is not None)
-        if not app.privileged:
+        if not app.desk.privileged:
             app.query_one(NamespacePicker).select(_bit("user"))
         await pilot.press("f5")
         await until(lambda: len(app.launches))
@@ -291,7 +292,7 @@ async def test_help_is_about_the_pane_that_has_the_focus() -> None:
 
 
 async def test_palette_has_every_key_and_every_preset() -> None:
-    from nsview.tui.launch_form import PRESETS
+    from nsview.tui.launching.form import PRESETS
 
     async with running() as (app, _pilot):
         commands = {command.title for command in app.get_system_commands(app.screen)}

@@ -18,9 +18,9 @@ from textual.app import App
 
 from nsview.host.process import ProcessGoneError
 from nsview.host.snapshot import Snapshot, take
-from nsview.tui.collector import Collector, Frame, Pair
-from nsview.tui.lane import Lane
-from nsview.tui.proc_rows import Reference, View
+from nsview.tui.collecting.collector import Collector, Frame, Pair
+from nsview.tui.collecting.lane import Lane
+from nsview.tui.processes.rows import Reference, View
 
 LONG = 3600.0
 """An interval that does not pass in a test: what happens then was asked for."""

@@ -15,8 +15,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from nsview.host.difference import DiffRow, compare_processes
-from nsview.tui.diff_panel import NOTHING_TO_COMPARE, DiffGrid, DiffPanel, Heading, brief, widths
-from nsview.tui.diff_panel import lines_of as group
+from nsview.tui.diff.panel import NOTHING_TO_COMPARE, DiffGrid, DiffPanel, Heading, brief, widths
+from nsview.tui.diff.panel import lines_of as group
 
 
 def row(section: str, attribute: str, parent: str | None, child: str | None, **more: object) -> DiffRow:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nsview.tui.launch_form import DAY, PRESETS, Form, FormError, Ids, Origin, hold_before, outlook, spec_of, words
+from nsview.tui.launching.form import DAY, PRESETS, Form, FormError, Ids, Origin, hold_before, outlook, spec_of, words
 from spawner import IDMapping, Mechanism, Stdio, TimeOffset
 from spawner.namespaces import KINDS
 

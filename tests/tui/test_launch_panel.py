@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, Input, Select, Static
 
 import nsview.tui.app
-from nsview.tui.launch_form import PRESET_OF, PRESETS, Ids
-from nsview.tui.launch_panel import LaunchPanel, NamespacePicker, Picker
+from nsview.tui.launching.form import PRESET_OF, PRESETS, Ids
+from nsview.tui.launching.panel import LaunchPanel, NamespacePicker, Picker
 from spawner import Mechanism
 from spawner.flags import FLAGS
 from spawner.namespaces import KINDS

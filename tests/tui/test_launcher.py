@@ -12,8 +12,8 @@ from typing import TypeVar
 import pytest
 from leftovers import Census, until
 
-from nsview.tui.launch_form import Form, Origin, hold_before, spec_of
-from nsview.tui.launcher import Born, Changed, Failed, Launcher, LauncherMessage
+from nsview.tui.launching.form import Form, Origin, hold_before, spec_of
+from nsview.tui.launching.launcher import Born, Changed, Failed, Launcher, LauncherMessage
 from spawner import Exit, Spec, Stdio
 
 M = TypeVar("M", bound=LauncherMessage)

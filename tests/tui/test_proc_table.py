@@ -16,9 +16,9 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from nsview.host.snapshot import take
-from nsview.tui.proc_columns import COLUMNS, fit
-from nsview.tui.proc_rows import Reference, Rows, View
-from nsview.tui.proc_table import ProcTable, shortened
+from nsview.tui.processes.columns import COLUMNS, fit
+from nsview.tui.processes.rows import Reference, Rows, View
+from nsview.tui.processes.table import ProcTable, shortened
 
 
 class Recording(ProcTable):

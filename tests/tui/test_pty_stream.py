@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from nsview.tui import pty_stream
-from nsview.tui.pty_stream import CHUNK, TURN, PtyStream
+from nsview.tui.terminal import pty_stream
+from nsview.tui.terminal.pty_stream import CHUNK, TURN, PtyStream
 
 
 async def test_flood_is_read_in_turns_of_bounded_length(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from nsview.tui.pty_stream import PENDING_MOST, PtyStream
-from nsview.tui.terminal import ChildTerminal
+from nsview.tui.terminal.pty_stream import PENDING_MOST, PtyStream
+from nsview.tui.terminal.terminal import ChildTerminal
 
 
 class TerminalApp(App[None]):

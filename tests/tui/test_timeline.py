@@ -6,9 +6,9 @@ from screen import lines_of, until
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from nsview.tui.launcher import Launched
-from nsview.tui.timeline import Timeline, Waterfall
-from nsview.tui.waterfall import bars, duration
+from nsview.tui.launching.launcher import Launched
+from nsview.tui.timeline.panel import Timeline, Waterfall
+from nsview.tui.timeline.waterfall import bars, duration
 from spawner import Event, Spec, Stdio, launch
 
 

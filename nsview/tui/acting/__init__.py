@@ -1,0 +1,1 @@
+"""Acting on processes: every action asks, names and goes through a pidfd."""

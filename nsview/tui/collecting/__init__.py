@@ -1,0 +1,1 @@
+"""Looking at the machine in threads of its own, beside the UI."""

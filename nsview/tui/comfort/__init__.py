@@ -1,0 +1,1 @@
+"""What makes it pleasant: palette, help, settings, copying."""

@@ -1,0 +1,23 @@
+"""What the command palette offers of our own: every key's action and every preset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from textual.app import App, SystemCommand
+
+from nsview.tui.keys import KEYS
+from nsview.tui.launching.form import PRESETS
+
+LEFT_OUT = ("Screenshot", "Quit", "Keys")
+"""Textual's own that are not offered: its screenshot would open a browser as us; the others we have."""
+
+
+def commands(app: App[None], use_preset: Callable[[str], object]) -> Iterator[SystemCommand]:
+    """Yield the commands."""
+    for key in KEYS:
+        does = partial(app.run_action, key.action)
+        yield SystemCommand(f"{key.label}: {key.does}", f"key {key.display or key.keys}", does)
+    for preset in PRESETS:
+        yield SystemCommand(f"Preset: {preset.title}", preset.does, partial(use_preset, preset.name))

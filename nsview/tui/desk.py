@@ -1,0 +1,80 @@
+"""What all panes share: who looks, who launches, what was launched, and which process a person looks at now."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from textual.app import App
+from textual.message import Message
+from textual.signal import Signal
+
+from nsview.host.model import Identity
+from nsview.tui.acting.signals import start_time_of
+from nsview.tui.collecting.collector import Collector, Frame
+from nsview.tui.launching.launcher import Launched, Launcher
+from nsview.tui.launching.launches import Launches
+
+_CAP_SYS_ADMIN = 21
+
+
+def is_privileged() -> bool:
+    """Tell whether we have CAP_SYS_ADMIN here (proc_pid_status(5), CapEff)."""
+    status = Path("/proc/self/status").read_text()
+    effective = int(status.partition("CapEff:")[2].split(maxsplit=1)[0], 16)
+    return bool(effective >> _CAP_SYS_ADMIN & 1)
+
+
+class GoTo(Message):
+    """Asks the app to put the tree's cursor on a process; ``pane``: and to bring that pane to the front."""
+
+    def __init__(self, identity: Identity, pane: str | None = None) -> None:
+        super().__init__()
+        self.identity = identity
+        self.pane = pane
+
+
+class Compare(Message):
+    """Asks the app to compare these two processes until the cursor moves, and to show the difference."""
+
+    def __init__(self, parent: Identity, child: Identity) -> None:
+        super().__init__()
+        self.parent = parent
+        self.child = child
+
+
+class Desk:
+    """Made once by the app, and given to each pane.
+
+    A pane that shows something about the process under the cursor, the newest frame or the launch in front
+    subscribes to the signal in its ``on_mount``; what is so now is in the attribute of the same name. Panes ask
+    the app by posting :class:`GoTo` or :class:`Compare`.
+    """
+
+    def __init__(self, app: App[None], *, read_only: bool = False) -> None:
+        self.read_only = read_only
+        """Whether acting on processes, and launching, is switched off."""
+        self.privileged = is_privileged()
+        self.me: Identity = (os.getpid(), start_time_of(os.getpid()))
+        self.launcher = Launcher(app.post_message)
+        self.collector = Collector(app)
+        self.launches = Launches()
+        self.process: Identity | None = None
+        """The process under the tree's cursor."""
+        self.frame: Frame | None = None
+        """The newest picture of the machine."""
+        self.on_process: Signal[Identity | None] = Signal(app, "process")
+        self.on_frame: Signal[Frame] = Signal(app, "frame")
+        self.on_launch: Signal[Launched | None] = Signal(app, "launch")
+        """The launch in front is another, or has changed: held elsewhere, ended."""
+
+    def look_at(self, identity: Identity | None) -> None:
+        """Tell all panes that the cursor is on another process."""
+        if identity != self.process:
+            self.process = identity
+            self.on_process.publish(identity)
+
+    def show(self, frame: Frame) -> None:
+        """Tell all panes that there is a newer picture."""
+        self.frame = frame
+        self.on_frame.publish(frame)

@@ -1,0 +1,1 @@
+"""What happens to processes, as a log."""

@@ -1,0 +1,1 @@
+"""The launch panel, and the thread that launches, steps and waits."""

@@ -1,0 +1,1 @@
+"""The process table: every process, its tree and its namespaces."""
