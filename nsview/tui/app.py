@@ -31,9 +31,10 @@ from nsview.tui.keys import bindings
 from nsview.tui.launching.form import hold_before, outlook
 from nsview.tui.launching.launcher import Born, Changed, Failed, SignalFailed
 from nsview.tui.launching.panel import LaunchPanel
+from nsview.tui.launching.wording import condition, ending, signal_name
 from nsview.tui.panes import Panes
 from nsview.tui.processes.table import ProcTable
-from nsview.tui.terminal.children_bar import ChildrenBar, condition, ending, signal_name
+from nsview.tui.terminal.children_bar import ChildrenBar
 from nsview.tui.terminal.terminal import ChildTerminal
 
 _HELD = "Held before {step}: s does one step, r runs on."

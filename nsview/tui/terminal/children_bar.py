@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 
 from rich.cells import cell_len
@@ -13,28 +12,7 @@ from textual.widgets import Static
 
 from nsview.host.text import printable
 from nsview.tui.launching.launcher import Launched
-from spawner import Exit
-
-
-def ending(end: Exit) -> str:
-    """Word how a process ended: ``exited 3``, ``killed by SIGKILL``."""
-    if end.signal is not None:
-        return f"killed by {signal_name(end.signal)}{' (core dumped)' if end.core else ''}"
-    return "ended" if end.code is None else f"exited {end.code}"
-
-
-def signal_name(number: int) -> str:
-    """Return a signal's name, ``signal 50`` for one that has none."""
-    return signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
-
-
-def condition(launched: Launched) -> str:
-    """Word how a launch stands."""
-    if launched.exit is not None:
-        return ending(launched.exit)
-    if launched.held is not None:
-        return f"held before {launched.plan.steps[launched.held].label}"
-    return "running"
+from nsview.tui.launching.wording import condition
 
 
 class ChildrenBar(Static):
