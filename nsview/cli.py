@@ -127,6 +127,15 @@ def _command(argv: list[str]) -> int:
         description="See what Linux does when a process is born. Without a command: open the terminal UI.",
     )
     top.add_argument("--read-only", action="store_true", help="open a UI that looks and never acts or launches")
+    from nsview.commands.seconds import DAY, seconds
+
+    top.add_argument(
+        "--interval",
+        type=seconds(DAY, "not a number of seconds from 0.1 to a day", least=0.1),
+        default=1.0,
+        metavar="S",
+        help="the UI looks at the machine every S seconds (default: 1)",
+    )
     top.add_argument("-V", "--version", action=_ShowVersion, help="show the version and exit")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     if asked is not None:
@@ -145,7 +154,7 @@ def _command(argv: list[str]) -> int:
     parsed = top.parse_args(argv)
     if getattr(parsed, "command", None) is not None or set(argv) & {one.name for one in COMMANDS}:
         top.error("a command comes first, and its options after it")
-    return _open_ui(read_only=parsed.read_only)
+    return _open_ui(read_only=parsed.read_only, interval=parsed.interval)
 
 
 def _read(parser: argparse.ArgumentParser, words: list[str], rest: str | None) -> argparse.Namespace:
@@ -158,11 +167,11 @@ def _read(parser: argparse.ArgumentParser, words: list[str], rest: str | None) -
     return parsed
 
 
-def _open_ui(*, read_only: bool = False) -> int:
+def _open_ui(*, read_only: bool = False, interval: float = 1.0) -> int:
     # Textual reads the keys from stdin and draws on stderr.
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         print("nsview: the UI needs a terminal; scripts have the commands of nsview --help", file=sys.stderr)
         return BAD_INPUT
     from nsview.tui.app import main as ui
 
-    return ui(read_only=read_only)
+    return ui(read_only=read_only, interval=interval)

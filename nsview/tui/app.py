@@ -48,9 +48,9 @@ class NsviewApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-mid"), (160, "-wide")]  # noqa: RUF012
 
-    def __init__(self, *, read_only: bool = False) -> None:
+    def __init__(self, *, read_only: bool = False, interval: float = 1.0) -> None:
         super().__init__()
-        self.desk = desk = Desk(self, read_only=read_only)
+        self.desk = desk = Desk(self, read_only=read_only, interval=interval)
         self.launcher, self.collector, self.launches = desk.launcher, desk.collector, desk.launches
         self.panes = Panes(desk)
         self._to_select: Identity | None = desk.me
@@ -416,10 +416,10 @@ class NsviewApp(App[None]):
         self.action_pane("launch")
 
 
-def main(*, read_only: bool = False) -> int:
+def main(*, read_only: bool = False, interval: float = 1.0) -> int:
     """Run the UI; return the exit status."""
     Path("/proc/self/comm").write_text("nsview")
-    app = NsviewApp(read_only=read_only)
+    app = NsviewApp(read_only=read_only, interval=interval)
     try:
         app.run()
     finally:

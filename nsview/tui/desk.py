@@ -51,13 +51,13 @@ class Desk:
     the app by posting :class:`GoTo` or :class:`Compare`.
     """
 
-    def __init__(self, app: App[None], *, read_only: bool = False) -> None:
+    def __init__(self, app: App[None], *, read_only: bool = False, interval: float = 1.0) -> None:
         self.read_only = read_only
         """Whether acting on processes, and launching, is switched off."""
         self.privileged = is_privileged()
         self.me: Identity = (os.getpid(), start_time_of(os.getpid()))
         self.launcher = Launcher(app.post_message)
-        self.collector = Collector(app)
+        self.collector = Collector(app, interval=interval)
         self.launches = Launches()
         self.process: Identity | None = None
         """The process under the tree's cursor."""
