@@ -12,6 +12,7 @@ from textual.signal import Signal
 from nsview.host.model import Identity
 from nsview.tui.acting.signals import start_time_of
 from nsview.tui.collecting.collector import Collector, Frame
+from nsview.tui.hues import Ordinals
 from nsview.tui.launching.launcher import Launched, Launcher
 from nsview.tui.launching.launches import Launches
 
@@ -59,6 +60,8 @@ class Desk:
         self.launcher = Launcher(app.post_message)
         self.collector = Collector(app, interval=interval)
         self.launches = Launches()
+        self.ordinals = Ordinals()
+        """The numbers of namespaces, ``#1`` the machine's own: the same in every pane."""
         self.process: Identity | None = None
         """The process under the tree's cursor."""
         self.frame: Frame | None = None

@@ -52,8 +52,8 @@ class Pane:
     focus: type[Widget]
 
 
-def _tree(_desk: Desk) -> Widget:
-    return Vertical(ProcTable(id="processes"))
+def _tree(desk: Desk) -> Widget:
+    return Vertical(ProcTable(id="processes", ordinals=desk.ordinals))
 
 
 def _terminal(_desk: Desk) -> Widget:

@@ -128,8 +128,8 @@ class ProcTable(LineList):
             """The table."""
             return self.table
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        """Begin with no rows."""
+    def __init__(self, *, id: str | None = None, classes: str | None = None, ordinals: Ordinals | None = None) -> None:
+        """Begin with no rows; ``ordinals`` number the namespaces, for other panes too."""
         super().__init__(id=id, classes=classes)
         self.rows = Rows()
         """What is shown."""
@@ -137,7 +137,7 @@ class ProcTable(LineList):
         """What is wanted; the rows follow when they have been arranged anew."""
         self.note = "Reading the processes…"
         self._cursor: Identity | None = None
-        self._ordinals = Ordinals()
+        self._ordinals = Ordinals() if ordinals is None else ordinals
 
     # What others call.
 
