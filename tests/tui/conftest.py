@@ -21,6 +21,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+@pytest.fixture(autouse=True)
+def _places_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what a test's UI remembers out of the home of who runs the tests."""
+    home = tmp_path_factory.mktemp("xdg")
+    for variable, name in (("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")):
+        monkeypatch.setenv(variable, str(home / name))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _thread_of_the_engine() -> None:
     """Have it started: a census before and after a test would find it to be left behind."""
