@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 from nsview.commands import column_choice
 from nsview.commands.column_choice import ChoiceError, columns_of, filter_of, sort_keys, sorted_by
-from nsview.commands.group_words import FACT_COLUMNS, USUAL, branches, cells, fact_rows, group_object
 from nsview.commands.listing import Column as Listed
-from nsview.commands.listing import show, write
+from nsview.commands.listing import heading, show, write
 from nsview.commands.seconds import DAY, seconds
 from nsview.host.cgroups.columns import GROUP_COLUMNS, NEEDS_TWO_LOOKS, GroupRow, facts_for
 from nsview.host.cgroups.facts import FACTS, Fact
@@ -29,6 +28,7 @@ from nsview.host.filter import Filter
 from nsview.host.snapshot import take
 from nsview.host.text import printable
 from nsview.host.users import user_name
+from nsview.wording.groups import FACT_COLUMNS, USUAL, branches, cells, fact_rows, group_object
 
 INTERVAL = 1.0
 
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
                 return 0
             sys.stdout.write("\n")
         listed = _tree(tops, rows, matching, asked, args.processes)
-    write(column_choice.heading(asked.columns), listed, args.header)
+    write(heading(asked.columns), listed, args.header)
     return 0
 
 

@@ -138,11 +138,6 @@ def write_help(table: Sequence[Column[Any]]) -> None:
     listing.write([listing.Column(title, gives=at > 1) for at, title in enumerate(titles)], rows)
 
 
-def heading(columns: Iterable[Column[Any]]) -> list[listing.Column]:
-    """Return the columns as a listing has them."""
-    return [listing.Column(column.title, column.kind.right, column.kind.gives) for column in columns]
-
-
 def _known(name: str, table: Sequence[Column[Row]]) -> Column[Row]:
     column = by_name(table).get(name)
     if column is None:

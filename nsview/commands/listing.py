@@ -1,50 +1,14 @@
-"""Text in columns: as wide as it needs when piped, fitted to the window on a terminal."""
+"""Tables written to standard output: as wide as they need when piped, fitted to the window on a terminal."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from nsview.host.text import cut, width
+from nsview.wording.table import UNKNOWN, Column, heading, lines, show
 
-UNKNOWN = "?"
-_NARROWEST = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: numbers stand ``right``; those that ``gives`` marks are cut when lines are too long.
-
-    Where nothing is cut, no cell makes the column wider than ``spills``: a longer one pushes its line aside.
-    """
-
-    title: str
-    right: bool = False
-    gives: bool = False
-    spills: int | None = None
-
-
-def show(value: object) -> str:
-    """Return the text of a value, ``?`` where it is unknown."""
-    return UNKNOWN if value is None else str(value)
-
-
-def lines(
-    columns: Sequence[Column], rows: Iterable[Sequence[str]], header: bool = True, room: int | None = None
-) -> Iterable[str]:
-    """Yield the lines of a listing, none longer than ``room`` columns unless that is None. Pure."""
-    rows = list(rows)
-    every = [[column.title for column in columns], *rows] if header else rows
-    sizes = [[width(text) for text in row] for row in every]
-    widths = [max(column, default=0) for column in zip(*sizes, strict=True)] or [0] * len(columns)
-    if room is None:
-        widths = [min(wide, column.spills or wide) for column, wide in zip(columns, widths, strict=True)]
-    else:
-        _narrow(columns, widths, room)
-    for row, size in zip(every, sizes, strict=True):
-        yield _line(columns, row, size, widths, room)
+__all__ = ["UNKNOWN", "Column", "heading", "lines", "show", "window", "write"]
 
 
 def write(columns: Sequence[Column], rows: Iterable[Sequence[str]], header: bool = True) -> None:
@@ -55,28 +19,3 @@ def write(columns: Sequence[Column], rows: Iterable[Sequence[str]], header: bool
 def window() -> int | None:
     """Return the columns of the terminal that standard output is, None when it is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def _narrow(columns: Sequence[Column], widths: list[int], room: int) -> None:
-    """Lower the widest of the columns that give, all to one level, until the line fits."""
-    giving = [at for at, column in enumerate(columns) if column.gives]
-    fixed = sum(widths) + len(widths) - 1 - sum(widths[at] for at in giving)
-    level = max((widths[at] for at in giving), default=0)
-    while level > _NARROWEST and fixed + sum(min(widths[at], level) for at in giving) > room:
-        level -= 1
-    for at in giving:
-        widths[at] = min(widths[at], level)
-
-
-def _line(
-    columns: Sequence[Column], row: Sequence[str], sizes: Sequence[int], widths: Sequence[int], room: int | None
-) -> str:
-    cells = []
-    for column, text, size, wide in zip(columns, row, sizes, widths, strict=True):
-        if size > wide and room is not None:
-            text = cut(text, wide)
-            size = width(text)
-        space = " " * (wide - size)
-        cells.append(space + text if column.right else text + space)
-    line = " ".join(cells).rstrip()
-    return line if room is None else cut(line, room)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 from nsview.commands import column_choice, listing
 from nsview.commands.column_choice import ChoiceError, columns_of, filter_of, sort_keys, sorted_by
-from nsview.commands.ns_one import write_one
-from nsview.commands.ns_words import object_of, step_object, unread_text
+from nsview.commands.ns_one import write_inside, write_one
+from nsview.commands.ns_words import object_of, step_object
 from nsview.commands.source_options import add_source_options, source_of
 from nsview.host.columns import Column
 from nsview.host.columns.namespaces import NAMESPACE_COLUMNS, NamespaceRow, rows_of
 from nsview.host.namespaces import WAYS, Namespace, StepReport, search
 from nsview.host.namespaces.ancestry import RELATIONS, drawn
 from nsview.host.snapshot import Snapshot
+from nsview.wording.namespace import unread_text
 from spawner.namespaces import BY_LETTER, BY_NAME, BY_PROC, NamespaceKind
 
 USUAL = ("ns", "type", "nprocs", "pid", "user", "parent", "owner", "held", "name")
@@ -124,7 +125,7 @@ def _which(words: Sequence[str]) -> tuple[NamespaceKind | _Inode | None, Sequenc
 
 def _heading(columns: Sequence[Column[NamespaceRow]], tree: str | None) -> list[listing.Column]:
     """The lines of a tree stand before the first column, which is at the left then."""
-    heading = column_choice.heading(columns)
+    heading = listing.heading(columns)
     if tree is not None:
         heading[0] = listing.Column(heading[0].title, gives=heading[0].gives)
     return heading
@@ -142,7 +143,7 @@ def _cells(rows: Sequence[NamespaceRow], columns: Sequence[Column[NamespaceRow]]
 
 
 def _show_one(namespace: Namespace, scene: _Scene, args: argparse.Namespace) -> int:
-    from nsview.commands.ns_inside import inside, write_inside  # a list does without what that imports
+    from nsview.wording.inside.reading import inside  # a list does without what that imports
 
     content = None if scene.steps is None else inside(namespace, scene.snapshot, scene.found)
     (row,) = rows_of((namespace,), scene.snapshot.records)

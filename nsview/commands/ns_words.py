@@ -1,4 +1,4 @@
-"""Namespaces in JSON, and the sentence that says how much of the search is missing."""
+"""Namespaces in JSON."""
 
 from __future__ import annotations
 
@@ -60,11 +60,3 @@ def step_object(step: StepReport) -> dict[str, object]:
         "errno": step.errno or None,
         "took_ns": step.took_ns or None,
     }
-
-
-def unread_text(steps: Iterable[StepReport] | None) -> str | None:
-    """Say what could not be looked into, so that something may be missing; None when nothing."""
-    missing = [f"{step.unread} of {step.looked} {step.what} ({step.name})" for step in steps or () if step.unread]
-    if not missing:
-        return None
-    return f"not all could be looked into, so some may be missing: {', '.join(missing)}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from nsview.commands import column_choice
 from nsview.commands.column_choice import ChoiceError, sorted_by
 from nsview.commands.document import write_document
-from nsview.commands.listing import write
+from nsview.commands.listing import heading, write
 from nsview.commands.processes import LEGEND, Asked, add_process_options, asked_of, look, object_of, wanted
 from nsview.commands.tree_drawing import drawn, order_siblings
 from nsview.host.columns.process_row import ProcessRow
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         write_document(head, "processes", (object_of(row, asked) for row in rows))
         return 0
     as_tree = not asked.keys if args.tree is None else args.tree
-    write(column_choice.heading(asked.columns), _cells(rows, asked, as_tree), args.header)
+    write(heading(asked.columns), _cells(rows, asked, as_tree), args.header)
     return 0
 
 

@@ -101,7 +101,7 @@ def _write(lines: Sequence[Line], asked: Asked, args: argparse.Namespace) -> Non
     for line, branches in _with_boundaries(lines) if args.boundaries else _marked(lines):
         rows.append(_cells(asked, line, branches, dims))
         faint.append(line is not None and not line.matches)
-    columns = column_choice.heading(asked.columns)
+    columns = listing.heading(asked.columns)
     for text, is_faint in zip(listing.lines(columns, rows, args.header, window), faint, strict=True):
         sys.stdout.write(f"{_DIM}{text}{_PLAIN}\n" if is_faint and dims else f"{text}\n")
 

@@ -13,9 +13,9 @@ import pytest
 from dwellers import acting, documents, kept, shell, told
 from listed import json_of, nsview, text_of
 
-from nsview.commands.inside.network import owners_text
-from nsview.commands.inside.section import Inside
-from nsview.commands.ns_inside import inside, seconds
+from nsview.wording.inside.network import owners_text
+from nsview.wording.inside.section import Inside
+from nsview.wording.inside.reading import inside, seconds
 from nsview.host.content.socket_owners import Owner
 from nsview.host.namespaces import discover
 from nsview.host.producer import Producer

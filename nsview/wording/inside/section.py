@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-from nsview.commands.listing import Column, show
+from nsview.wording.table import Column, show
 
 NOT_OPENED = "it has ended, or nothing that we may look at leads into it (root sees more)"
 
 
+class Lead(NamedTuple):
+    """Where a row leads: to a process (its pid), or to a namespace (its inode) and in there to what is ``named``."""
+
+    to: Literal["process", "namespace"]
+    number: int
+    named: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table under a title, with lines after it."""
+    """A table under a title, with lines after it. ``leads`` has one for each row, or is empty: none leads anywhere."""
 
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+    leads: Sequence[Lead | None] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,19 @@
-"""What ``nsview ns INODE`` shows of a cgroup namespace: its root in each hierarchy, and the groups below it."""
+"""What a cgroup namespace shows, worded: its root in each hierarchy, and the groups below it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nsview.commands.group_words import TREE_COLUMNS, group_object, tree_rows
-from nsview.commands.inside.section import NOT_OPENED, Inside, Section, because
-from nsview.commands.listing import Column, show
 from nsview.host.cgroups.hierarchies import hierarchies
 from nsview.host.cgroups.namespace import roots_of
 from nsview.host.cgroups.tree import read_tree
 from nsview.host.content.entered import NotEnteredError
 from nsview.host.text import printable
+from nsview.wording.groups import TREE_COLUMNS, group_object, tree_rows
+from nsview.wording.inside.section import NOT_OPENED, Inside, Section, because
+from nsview.wording.table import Column, show
 
-ROOT_COLUMNS = (Column("HIERARCHY"), Column("ROOT", gives=True), Column("DIRECTORY", gives=True))
+ROOT_COLUMNS = (Column("HIERARCHY", gives=True), Column("ROOT", gives=True), Column("DIRECTORY", gives=True, rank=1))
 
 
 def cgroup_inside(fd: int | None, members: Iterable[int], others: Iterable[int] = ()) -> Inside:

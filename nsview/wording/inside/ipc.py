@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
-from nsview.commands.inside.section import Inside, Section, because, facts
-from nsview.commands.listing import UNKNOWN, Column, show
 from nsview.host.content.ipc import LIMITS, IpcContent, MessageQueue, SemaphoreSet, SharedMemory
 from nsview.host.units import bytes_text
 from nsview.host.users import user_name
+from nsview.wording.inside.section import Inside, Section, because, facts
+from nsview.wording.table import UNKNOWN, Column, show
 
 AnyOf = MessageQueue | SemaphoreSet | SharedMemory
 Object = TypeVar("Object", bound=AnyOf)

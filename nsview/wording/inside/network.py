@@ -7,41 +7,41 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from nsview.commands.inside.section import Inside, Section, facts
-from nsview.commands.listing import UNKNOWN, Column, show
 from nsview.host.content.links import Address, Link, OtherLink
 from nsview.host.content.network import NetworkContent
 from nsview.host.content.routes import Hop, Route
 from nsview.host.content.socket_owners import Owner, Owners
 from nsview.host.content.sockets import Socket
 from nsview.host.units import bytes_text
+from nsview.wording.inside.section import Inside, Lead, Section, facts
+from nsview.wording.table import UNKNOWN, Column, show
 
 LINKS = (
-    Column("IDX", right=True),
+    Column("IDX", right=True, rank=3),
     Column("LINK"),
-    Column("KIND"),
+    Column("KIND", rank=1),
     Column("STATE"),
-    Column("MTU", right=True),
-    Column("RX", right=True),
-    Column("TX", right=True),
+    Column("MTU", right=True, rank=5),
+    Column("RX", right=True, rank=4),
+    Column("TX", right=True, rank=4),
     Column("LEADS TO", gives=True),
 )
-ADDRESSES = (Column("ADDRESS"), Column("LINK"), Column("SCOPE"), Column("FLAGS", gives=True))
+ADDRESSES = (Column("ADDRESS"), Column("LINK"), Column("SCOPE", rank=1), Column("FLAGS", gives=True, rank=2))
 ROUTES = (
     Column("DESTINATION"),
     Column("VIA"),
     Column("LINK"),
-    Column("SOURCE"),
-    Column("METRIC", right=True),
-    Column("TABLE"),
-    Column("ORIGIN"),
-    Column("TYPE"),
+    Column("SOURCE", rank=2),
+    Column("METRIC", right=True, rank=3),
+    Column("TABLE", rank=1),
+    Column("ORIGIN", rank=5),
+    Column("TYPE", rank=4),
 )
 SOCKETS = (
     Column("PROTO"),
-    Column("STATE"),
+    Column("STATE", rank=1),
     Column("LOCAL", gives=True),
-    Column("PEER", gives=True),
+    Column("PEER", gives=True, rank=2),
     Column("OWNER", gives=True),
 )
 
@@ -68,7 +68,7 @@ def shown(
     hardware = [(link.mac, link.name, "-", "hardware") for link in content.links or () if link.mac not in _NO_MAC]
     sections = [
         facts("", _names(names), content.unknown_because),
-        _section("links", LINKS, links),
+        _section("links", LINKS, links, leads=[_end_of(link) for link in content.links or ()]),
         _section("addresses", ADDRESSES, None if addresses is None else [*addresses, *hardware]),
         _routes(content.routes),
         _sockets(content.sockets, owners),
@@ -86,9 +86,19 @@ def _names(names: Names) -> list[tuple[str, object]]:
 
 
 def _section(
-    title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]] | None, notes: Sequence[str] = ()
+    title: str,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]] | None,
+    notes: Sequence[str] = (),
+    leads: Sequence[Lead | None] = (),
 ) -> Section:
-    return Section(title, columns, rows or (), (UNKNOWN, *notes) if rows is None else notes)
+    return Section(title, columns, rows or (), (UNKNOWN, *notes) if rows is None else notes, leads)
+
+
+def _end_of(link: Link) -> Lead | None:
+    """The other end of a pair, else the link below, else the bridge it is in."""
+    other = link.peer or link.below or link.master
+    return None if other is None or other.namespace is None else Lead("namespace", other.namespace, other.name)
 
 
 def _link(link: Link, namespace: int, called: Mapping[int, str | None]) -> tuple[str, ...]:
@@ -179,11 +189,15 @@ def _sockets(sockets: Sequence[Socket] | None, owners: Owners) -> Section:
         return _section("sockets", SOCKETS, None)
     named = [one for one in sockets if one.protocol != "unix" or one.path is not None]
     named.sort(key=lambda one: (one.protocol == "unix", one.state != "listen"))
+    holding = [owners.of(one.inode) for one in named]
     rows = [
-        (one.protocol, _state_of(one), _local(one), _remote(one), owners_text(owners.of(one.inode))) for one in named
+        (one.protocol, _state_of(one), _local(one), _remote(one), owners_text(who))
+        for one, who in zip(named, holding, strict=True)
     ]
     left = len(sockets) - len(named)
-    return _section("sockets", SOCKETS, rows, [f"and {left} unix without a name: --json has them"] if left else [])
+    notes = [f"and {left} unix without a name: --json has them"] if left else []
+    leads = [Lead("process", who[0].pid) if who else None for who in holding]
+    return _section("sockets", SOCKETS, rows, notes, leads)
 
 
 def _state_of(socket: Socket) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from nsview.commands.column_choice import heading
-from nsview.commands.listing import Column as Listed
 from nsview.host.cgroups.columns import GROUP_COLUMNS, RATES, GroupRow, value_json, value_text
 from nsview.host.cgroups.facts import BY_NAME, FACTS, SECTIONS
 from nsview.host.cgroups.tree import Group
 from nsview.host.columns.column import Column, by_name
 from nsview.host.text import printable
+from nsview.wording.table import Column as Listed
+from nsview.wording.table import heading
 
 USUAL = (
     "processes",
@@ -30,7 +31,10 @@ USUAL = (
 
 _TABLE = by_name(GROUP_COLUMNS)
 USUAL_COLUMNS = tuple(_TABLE[name] for name in USUAL)
-TREE_COLUMNS = tuple(heading(USUAL_COLUMNS))
+TREE_COLUMNS = tuple(
+    replace(column, rank=0 if name == "group" else rank)
+    for rank, (name, column) in enumerate(zip(USUAL, heading(USUAL_COLUMNS), strict=True))
+)
 
 
 def branches(top: Group, shown: Container[str] | None = None) -> Iterator[tuple[str, int, Group]]:

@@ -1,12 +1,10 @@
-"""What ``nsview ns INODE`` shows of a mount namespace: its mounts as a tree, what hides them, who else gets them."""
+"""The mounts of a mount namespace, worded: as a tree, with what hides them and who else gets them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from nsview.commands.inside.section import NOT_OPENED, Inside, Section, because
-from nsview.commands.listing import Column
 from nsview.host.content.entered import NotEnteredError
 from nsview.host.content.mount_info import Mount
 from nsview.host.content.mount_peers import PeerGroup, Place, peer_groups
@@ -15,6 +13,8 @@ from nsview.host.content.mounts import mounts_by_namespace, mounts_in, mounts_of
 from nsview.host.process import PinnedProcess
 from nsview.host.snapshot import Snapshot
 from nsview.host.text import printable
+from nsview.wording.inside.section import NOT_OPENED, Inside, Section, because
+from nsview.wording.table import Column
 
 COLUMNS = (
     Column("ID", right=True),

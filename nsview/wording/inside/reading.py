@@ -1,57 +1,53 @@
-"""What ``nsview ns INODE`` shows of the inside of a namespace: a table of readers, one per kind.
+"""What is inside a namespace, read and worded: a table of readers, one per kind.
 
 JSON: an object under the key "inside"; docs/json.md describes it.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from nsview.commands.inside import ipc as ipc_words
-from nsview.commands.inside import network as network_words
-from nsview.commands.inside.section import NOT_OPENED, Inside, Section, because, facts
-from nsview.commands.listing import Column, show, write
-from nsview.commands.ns_cgroups import cgroup_inside
-from nsview.commands.ns_mounts import mounts_inside
 from nsview.host.content import network as network_content
 from nsview.host.content.entered import NotEnteredError, dwelling
 from nsview.host.content.opened import Opener
 from nsview.host.content.pid import read_pid
 from nsview.host.content.socket_owners import find_owners
 from nsview.host.content.time import TimeOffsets, read_offsets
-from nsview.host.content.user import UserContent, read_user
+from nsview.host.content.user import Extent, UserContent, outside, read_user
 from nsview.host.content.visitor import READINGS, read_by_owner
 from nsview.host.namespaces.namespace import Namespace
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.snapshot import Snapshot
 from nsview.host.text import printable
+from nsview.wording.inside import ipc as ipc_words
+from nsview.wording.inside import network as network_words
+from nsview.wording.inside.cgroups import cgroup_inside
+from nsview.wording.inside.mounts import mounts_inside
+from nsview.wording.inside.section import NOT_OPENED, Inside, Lead, Section, because, facts
+from nsview.wording.table import Column, show
 
 T = TypeVar("T")
+Reader = Callable[["Asked"], Inside]
 
 
-def inside(namespace: Namespace, snapshot: Snapshot, found: Mapping[int, Namespace]) -> Inside | None:
+def inside(
+    namespace: Namespace,
+    snapshot: Snapshot,
+    found: Mapping[int, Namespace],
+    readers: Mapping[str, Reader] | None = None,
+) -> Inside | None:
     """Read what is inside a namespace of those ``found`` from a snapshot; None for a kind that has nothing to show.
 
-    Needs no privilege: what cannot be read is unknown, and the result says why.
+    Needs no privilege: what cannot be read is unknown, and the result says why. ``readers`` in place of READERS.
     """
-    reader = READERS.get(namespace.kind.name)
-    return None if reader is None else reader(_Asked(namespace, snapshot, found, Opener(snapshot, found)))
-
-
-def write_inside(content: Inside, header: bool) -> None:
-    """Print the sections, each after an empty line."""
-    for section in content.sections:
-        sys.stdout.write(f"\n{section.title}\n" if section.title else "\n")
-        if section.rows:
-            write(section.columns, section.rows, header and any(column.title for column in section.columns))
-        sys.stdout.writelines(f"{note}\n" for note in section.notes)
+    reader = (READERS if readers is None else readers).get(namespace.kind.name)
+    return None if reader is None else reader(Asked(namespace, snapshot, found, Opener(snapshot, found)))
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What is asked for, and how to open it."""
 
     namespace: Namespace
@@ -95,7 +91,7 @@ class _Asked:
         return self.entered(act)
 
 
-def _user(asked: _Asked) -> Inside:
+def _user(asked: Asked) -> Inside:
     content, why = None, None
     with asked.opener.member(asked.namespace) as process:
         if process is not None:
@@ -113,17 +109,24 @@ def _user(asked: _Asked) -> Inside:
     allowed = {True: "allow", False: "deny", None: None}[content.setgroups]
     columns = (Column("MAP"), Column("INSIDE", right=True), Column("OUTSIDE", right=True), Column("COUNT", right=True))
     section = Section("id maps", columns, rows, (*notes, f"setgroups: {show(allowed)}", *because(why)))
-    return Inside((section,), {**asdict(content), "unknown_because": why})
+    roots = [(f"{name} 0 inside is", _root_outside(extents)) for name, extents in maps if extents]
+    return Inside((section, facts("root", roots)) if roots else (section,), {**asdict(content), "unknown_because": why})
 
 
-def _uts(asked: _Asked) -> Inside:
+def _root_outside(extents: tuple[Extent, ...]) -> str:
+    """Word who root of a user namespace is for us."""
+    number = outside(extents, 0)
+    return "nobody we have an id for" if number is None else f"{number} outside"
+
+
+def _uts(asked: Asked) -> Inside:
     names, why = asked.read()
     known = {"hostname": None, "domainname": None} if names is None else names._asdict()
     rows = [("host name", known["hostname"]), ("domain name", known["domainname"])]
     return Inside((facts("names", rows, why),), {**known, "unknown_because": why})
 
 
-def _time(asked: _Asked) -> Inside:
+def _time(asked: Asked) -> Inside:
     offsets, why = _offsets_of_a_process(asked), None
     if offsets is None:
         offsets, why = asked.dwelt(lambda process: read_offsets(process, asked.namespace.inode))
@@ -132,7 +135,7 @@ def _time(asked: _Asked) -> Inside:
     return Inside((facts("offsets of the clocks", rows, why),), {**known, "unknown_because": why})
 
 
-def _offsets_of_a_process(asked: _Asked) -> TimeOffsets | None:
+def _offsets_of_a_process(asked: Asked) -> TimeOffsets | None:
     inode = asked.namespace.inode
     for record in asked.snapshot.records.values():
         if record.time_for_children == inode:
@@ -153,26 +156,28 @@ def seconds(nanoseconds: int) -> str:
     return f"{sign}{whole}{f'.{rest:09}'.rstrip('0') if rest else ''} s"
 
 
-def _pid(asked: _Asked) -> Inside:
+def _pid(asked: Asked) -> Inside:
     content, records = read_pid(asked.namespace.inode, asked.namespace.members, asked.snapshot), asked.snapshot.records
     init = None if content.init is None else f"{content.init} {records[content.init].comm}"
-    sections = [facts("first process", [("init", init)])]
+    first = None if content.init is None else Lead("process", content.init)
+    sections = [replace(facts("first process", [("init", init)]), leads=(first,))]
     if any(numbers is None or len(numbers) > 1 for numbers in content.numbers.values()):
         rows = [
             (str(pid), "?" if numbers is None else "/".join(map(str, numbers)), records[pid].comm)
             for pid, numbers in content.numbers.items()
         ]
         columns = (Column("PID", right=True), Column("NUMBERS"), Column("COMMAND", gives=True))
-        sections.append(Section("pids in every pid namespace, from ours down to this one", columns, rows))
+        title = "pids in every pid namespace, from ours down to this one"
+        sections.append(Section(title, columns, rows, leads=[Lead("process", pid) for pid in content.numbers]))
     members = [{"pid": pid, "pids": numbers} for pid, numbers in content.numbers.items()]
     return Inside(sections, {"init": content.init, "members": members})
 
 
-def _ipc(asked: _Asked) -> Inside:
+def _ipc(asked: Asked) -> Inside:
     return ipc_words.shown(*asked.read())
 
 
-def _network(asked: _Asked) -> Inside:
+def _network(asked: Asked) -> Inside:
     content, why = asked.read(asked.opener.each("network"))
     if content is None:
         with asked.opener.member(asked.namespace) as process:
@@ -184,17 +189,17 @@ def _network(asked: _Asked) -> Inside:
     return network_words.shown(content, asked.namespace.inode, network_words.Names(names, nsid), owners, called)
 
 
-def _mount(asked: _Asked) -> Inside:
+def _mount(asked: Asked) -> Inside:
     with asked.opener.opened(asked.namespace) as fd, asked.opener.member(asked.namespace) as process:
         return mounts_inside(fd, process, asked.snapshot)
 
 
-def _cgroup(asked: _Asked) -> Inside:
+def _cgroup(asked: Asked) -> Inside:
     with asked.opener.opened(asked.namespace) as fd:
         return cgroup_inside(fd, asked.namespace.members, asked.snapshot.records)
 
 
-READERS: Mapping[str, Callable[[_Asked], Inside]] = {
+READERS: Mapping[str, Reader] = {
     "cgroup": _cgroup,
     "ipc": _ipc,
     "mount": _mount,
