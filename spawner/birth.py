@@ -329,6 +329,7 @@ class Birth:
         final = self.image.record(self._second_fork)[2]
         if final <= 0:
             return False
+        self.start_time = None  # the other's
         with suppress(ChildProcessError):  # reaped already: SIGCHLD is ignored
             _native.waitid(self.pidfd, os.WEXITED | WALL)
         try:

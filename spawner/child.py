@@ -118,6 +118,14 @@ class Child:
         )
 
     @property
+    def returned_ns(self) -> int:
+        """When the call that made it had returned here, in nanoseconds since launch() was called.
+
+        The first event of the timeline ends when the child runs its first step, which may be before or after that.
+        """
+        return self._birth.span_since_origin[1]
+
+    @property
     def cgroup(self) -> Group | None:
         """Its control group, if it was launched with one: freeze it, kill all that is in it, see what it uses.
 

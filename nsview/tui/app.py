@@ -37,7 +37,7 @@ from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.children_bar import ChildrenBar
 from nsview.tui.terminal.terminal import ChildTerminal
 
-_HELD = "Held before {step}: s does one step, r runs on."
+_HELD = "Held before {step}: s does one step, r runs on, x gives up."
 
 
 class NsviewApp(App[None]):
@@ -194,7 +194,8 @@ class NsviewApp(App[None]):
             self.notify("Not launched: the panel says why.", severity="error")
             self.action_pane("launch")
             return
-        self.launcher.launch(found.spec, hold_before if message.form.hold else None)
+        hold = hold_before if message.form.hold else None
+        self.launcher.launch(found.spec, hold, breakpoints=self.launches.stops)
 
     def _window(self) -> tuple[int, int]:
         """Rows and columns that a new terminal will have; where it is hidden now, those it would have alone."""
@@ -214,7 +215,8 @@ class NsviewApp(App[None]):
         self._choose(launched.number)
         panes = self.panes
         panes.show("diff", focus=False)
-        panes.show("timeline" if launched.held is not None else "terminal" if message.pty is not None else "diff")
+        watched = launched.held is not None or launched.beside is not None
+        panes.show("timeline" if watched else "terminal" if message.pty is not None else "diff")
         if launched.held is not None:
             self.notify(_HELD.format(step=launched.plan.steps[launched.held].label))
 
@@ -328,16 +330,17 @@ class NsviewApp(App[None]):
             self.launcher.step(self.launches.chosen)
 
     def action_resume(self) -> None:
-        """Let the held child go on to the program."""
-        if self.launches.chosen is not None:
-            self.launcher.resume(self.launches.chosen)
+        """Let the held child go on to the next breakpoint, or to the program."""
+        launched = self.launches.front
+        if launched is not None:
+            self.launcher.resume(launched.number, self.launches.next_stop(launched))
 
     def action_child(self, by: int) -> None:
         """Choose the next launch, or the one before."""
         self._choose(self.launches.neighbour(by))
 
     def action_close_child(self) -> None:
-        """Close the chosen launch if it has ended."""
+        """Close the chosen launch if it has ended; end it if it is held."""
         launched = self.launches.front
         if launched is None:
             return
@@ -360,6 +363,9 @@ class NsviewApp(App[None]):
         if target.number is not None:
             self.launcher.signal(target.number, signo)
         else:
+        if launched.held is not None:
+            self.launcher.abort(launched.number)
+            return
             try:
                 send(target.identity, signo)
             except OSError as error:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from leftovers import Census, until
 
-from nsview.tui.launching.form import Form, Origin, hold_before, spec_of
+from nsview.tui.launching.form import hold_before
 from nsview.tui.launching.launcher import Born, Changed, Failed, Launcher, LauncherMessage
 from spawner import Exit, Spec, Stdio
 
@@ -59,6 +59,11 @@ def spec(*args: str) -> Spec:
     return Spec(args=args, stdio=Stdio.NULL)
 
 
+def on_a_terminal(*args: str) -> Spec:
+    """Run these as the UI does: on a terminal of their own, and not longer than this process."""
+    return Spec(args=args, stdio=Stdio.PTY, pdeathsig=signal.SIGKILL)
+
+
 def test_child_is_launched_waited_for_and_reaped(launcher: Launcher, told: Told) -> None:
     launcher.launch(spec("sh", "-c", "exit 3"))
     born = told.wait(Born)
@@ -70,7 +75,7 @@ def test_child_is_launched_waited_for_and_reaped(launcher: Launcher, told: Told)
 
 
 def test_output_of_a_child_that_ends_at_once_is_not_lost(launcher: Launcher, told: Told) -> None:
-    launcher.launch(spec_of(Form(command="echo gone already"), Origin(0, 0, env=os.environ)))
+    launcher.launch(on_a_terminal("echo", "gone already"))
     born = told.wait(Born)
     told.wait(Changed, lambda message: message.launched.exit)
     assert born.pty is not None
@@ -127,7 +132,7 @@ def test_signal_goes_through_the_pidfd(launcher: Launcher, told: Told) -> None:
 def test_closing_ends_running_and_held_children_and_their_orphans(told: Told, nothing_left: Census) -> None:
     launcher = Launcher(told.messages.append)
     launcher.start()
-    launcher.launch(spec_of(Form(command="sh -c 'setsid sleep 1000 & exec sleep 2000'"), Origin(0, 0, env=os.environ)))
+    launcher.launch(on_a_terminal("sh", "-c", "setsid sleep 1000 & exec sleep 2000"))
     launcher.launch(spec("true"), hold_before)
     running = told.wait(Born, lambda message: message.launched.held is None)
     held = told.wait(Born, lambda message: message.launched.held is not None)
@@ -140,8 +145,7 @@ def test_closing_ends_running_and_held_children_and_their_orphans(told: Told, no
 
 
 def test_end_of_an_orphan_leaves_no_zombie(launcher: Launcher, told: Told) -> None:
-    script = "sh -c '(setsid true &); exit 0'"
-    launcher.launch(spec_of(Form(command=script), Origin(0, 0, env=os.environ)))
+    launcher.launch(on_a_terminal("sh", "-c", "(setsid true &); exit 0"))
     told.wait(Changed, lambda message: message.launched.exit)
     launcher.launch(spec("true"))
     told.wait(Changed, lambda message: message.launched.number == 2 and message.launched.exit)

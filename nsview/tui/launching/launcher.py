@@ -13,14 +13,19 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from textual.message import Message
 
 from nsview.network import Connector
-from nsview.tui.launching import orphans
+from nsview.tui.launching import held_facts, orphans
+from nsview.tui.launching.held_facts import Changes, Look
 from spawner import Child, Event, Exit, LaunchError, Plan, Problem, Spec, SpecError, compile_spec, launch
+from spawner.child import exit_from_pidfd
+from spawner.plan import Bearing
 
 END_WITHIN = 0.25
 """Seconds that programs get to end by themselves after SIGHUP, when the UI is left."""
@@ -30,8 +35,11 @@ END_WITHIN = 0.25
 class Launched:
     """A launch as it stands: values only, safe to keep.
 
-    ``held`` is the index of the step the child waits before. ``exit`` is None while it lives.
-    ``trouble`` is what went wrong after it was held, in the step it was told to do.
+    ``held`` is the index of the step the child waits before. ``exit`` is None while it lives; ``ended_before`` is
+    what it waited before then, if it did, and ``aborted`` whether that was our doing. ``trouble`` is what went wrong
+    after it was held, in the step it was told to do. ``goal`` is the step it shall be held before, breakpoints apart.
+    ``changes`` are what was read of it while it was held, oldest first. ``returned_ns`` is when the call that made it
+    had returned here, counted as in the timeline. ``beside`` is the launch it was made to be compared with.
     """
 
     number: int
@@ -44,6 +52,22 @@ class Launched:
     held: int | None
     exit: Exit | None = None
     trouble: LaunchError | None = None
+    ended_before: int | None = None
+    aborted: bool = False
+    goal: int | None = None
+    changes: tuple[Changes, ...] = ()
+    returned_ns: int | None = None
+    beside: int | None = None
+
+    @property
+    def was_held(self) -> bool:
+        """Whether it ever waited for a word of ours: its times have our pauses in them."""
+        return bool(self.changes)
+
+    @property
+    def executed(self) -> bool:
+        """Whether it came to run its program."""
+        return any(event.phase == "exec" and event.result == 0 for event in self.timeline)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -89,6 +113,26 @@ class Failed(LauncherMessage):
         super().__init__()
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The times of one launch: its timeline, and when the call that made the child had returned here."""
+
+    timeline: tuple[Event, ...]
+    returned_ns: int | None
+
+
+class Tried(LauncherMessage):
+    """So many of the launches asked for by try_out() are done: their runs, for each Spec; ``error`` ended it."""
+
+    def __init__(
+        self, wanted: int, runs: tuple[tuple[Run, ...], ...], error: SpecError | OSError | None = None
+    ) -> None:
+        self.wanted = wanted
+        self.runs = runs
+        self.error = error
+        super().__init__()
+
+
 class SignalFailed(LauncherMessage):
     """A signal could not be sent to a child."""
 
@@ -114,6 +158,7 @@ class Launcher:
         self._children: dict[int, Child] = {}
         self._states: dict[int, Launched] = {}
         self._numbers: dict[int, int] = {}
+        self._looks: dict[int, Look | None] = {}
         self._made = 0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="nsview-launcher", daemon=True)
@@ -123,17 +168,42 @@ class Launcher:
         orphans.adopt()
         self._thread.start()
 
-    def launch(self, spec: Spec, hold: Callable[[Plan], int] | None = None) -> None:
-        """Launch; answered by Born or Failed. ``hold`` picks the step the child has to wait before."""
-        self._ask(lambda: self._launch(spec, hold))
+    def launch(
+        self,
+        spec: Spec,
+        hold: Callable[[Plan], int] | None = None,
+        *,
+        breakpoints: Callable[[Plan], Collection[int]] | None = None,
+        beside: int | None = None,
+    ) -> None:
+        """Launch; answered by Born or Failed. ``hold`` picks the step the child has to wait before.
+
+        ``breakpoints`` picks steps to stop at on the way there, in a plan that can be held at all. ``beside`` is the
+        number of a launch to compare this one with.
+        """
+        self._ask(lambda: self._launch(spec, hold, breakpoints, beside))
 
     def step(self, number: int) -> None:
         """Have a held child do one step; answered by Changed."""
         self._ask(lambda: self._go_on(number, Child.step))
 
-    def resume(self, number: int) -> None:
-        """Have a held child do the rest; answered by Changed."""
-        self._ask(lambda: self._go_on(number, Child.resume))
+    def step_to(self, number: int, index: int) -> None:
+        """Have a held child go on to a step, looked at after each; answered by Changed for each."""
+        self._ask(lambda: self._step_to(number, index))
+
+    def resume(self, number: int, until: int | None = None) -> None:
+        """Have a held child do the rest, or what comes before a step, at once; answered by Changed."""
+        self._ask(lambda: self._go_on(number, lambda child: child.resume(until)))
+
+    def abort(self, number: int) -> None:
+        """Kill a held child and take back all that was made for it; answered by Changed."""
+        self._ask(lambda: self._abort(number))
+
+    def try_out(self, specs: tuple[Spec, ...], count: int, tell: Callable[[Tried], object]) -> None:
+        """Launch each Spec so many times, in turns, ending each child as soon as it runs; ``tell`` is told in the
+        thread how far it is, now and then, and at last of all. What is asked of the launcher meanwhile comes between.
+        """
+        self._ask(lambda: self._try_out(specs, count, tell, ((),) * len(specs), ()))
 
     def signal(self, number: int, signo: int) -> None:
         """Send a signal through the child's pidfd; answered only if that fails."""
@@ -182,10 +252,17 @@ class Launcher:
                 return
             work()
 
-    def _launch(self, spec: Spec, hold: Callable[[Plan], int] | None) -> None:
+    def _launch(
+        self,
+        spec: Spec,
+        hold: Callable[[Plan], int] | None,
+        breakpoints: Callable[[Plan], Collection[int]] | None,
+        beside: int | None,
+    ) -> None:
         try:
-            plan = compile_spec(spec, hold=hold is not None)
-            child = launch(plan, hold=None if hold is None else hold(plan), network=Connector())
+            plan, goal, stop = _planned(spec, hold, breakpoints)
+            before = self._look_at(os.getpid(), None) if stop is not None else None
+            child = launch(plan, hold=stop, network=Connector())
         except SpecError as error:
             self._post(Failed(spec, problems=error.problems))
             return
@@ -203,9 +280,15 @@ class Launcher:
             pid=child.pid,
             start_time=child.start_time,
             namespaces=tuple(child.namespaces.items()),
-            timeline=tuple(child.timeline),
+            timeline=child.timeline,
             held=child.held,
+            goal=goal,
+            returned_ns=child.returned_ns,
+            beside=beside,
         )
+        if child.held is not None:
+            self._looks[number] = before
+            state = replace(state, changes=(self._changes(number, Changes(0, child.held - 1, birth=True)),))
         self._states[number] = state
         # Duplicated here: a child may end, and its descriptors be closed, before the UI has seen the message.
         self._post(Born(state, None if child.pty is None else os.dup(child.pty)))
@@ -214,17 +297,90 @@ class Launcher:
         child = self._children.get(number)
         if child is None or child.held is None:
             return
+        first = child.held
         # A step that fails ends the child and closes its pidfd, so stop watching that before.
         self._drop(child)
         try:
             how(child)
         except LaunchError as error:
-            self._change(number, trouble=error, exit=Exit(None, None, False, None))
-            del self._children[number]
-            child.close()
+            end = Exit(None, None, False, None)
+            self._change(number, trouble=error, exit=end, ended_before=first if error.index is None else error.index)
+            self._forgotten(number)
             return
         self._watch(number, child)
-        self._change(number)
+        done = child.held is None
+        last = len(child.plan.steps) if done else child.held
+        assert last is not None
+        changes = self._changes(number, Changes(first, last - 1, running=done))
+        self._change(number, changes=(*self._states[number].changes, changes))
+
+    def _step_to(self, number: int, index: int) -> None:
+        child = self._children.get(number)
+        if child is None or child.held is None or child.held >= index:
+            return
+        self._go_on(number, Child.step)
+        # What else was asked for, to give up say, comes first.
+        self._ask(lambda: self._step_to(number, index))
+
+    def _abort(self, number: int) -> None:
+        child = self._children.get(number)
+        if child is None or child.held is None:
+            return
+        before = child.held
+        self._drop(child)
+        pidfd = -1
+        with suppress(OSError):  # no descriptor to be had: then how it ended stays unknown
+            pidfd = os.dup(child.pidfd)
+        child.close()
+        end = Exit(None, None, False, None)
+        if pidfd >= 0:
+            end = exit_from_pidfd(pidfd)
+            os.close(pidfd)
+        self._change(number, exit=end, ended_before=before, aborted=True)
+        self._forgotten(number)
+
+    # What the held child is like.
+
+    def _changes(self, number: int, done: Changes) -> Changes:
+        """Look at a child now, and note what is another than at the last look."""
+        child = self._children[number]
+        before = self._looks.get(number)
+        try:
+            now = held_facts.look(*_subject(child))
+        except held_facts.UnreadError as error:
+            self._looks[number] = None
+            return replace(done, unread=str(error))
+        self._looks[number] = now
+        if before is None:
+            return replace(done, unread="what it was like before could not be read")
+        return replace(done, rows=held_facts.differences(before, now))
+
+    def _look_at(self, pid: int, start_time: int | None) -> Look | None:
+        try:
+            return held_facts.look(pid, start_time)
+        except held_facts.UnreadError:
+            return None
+
+    # Launches for their times alone.
+
+    def _try_out(
+        self,
+        specs: tuple[Spec, ...],
+        count: int,
+        tell: Callable[[Tried], object],
+        runs: tuple[tuple[Run, ...], ...],
+        plans: tuple[Plan, ...],
+    ) -> None:
+        """Do one round: each Spec once, so that what slows the machine for a while slows all of them."""
+        try:
+            plans = plans or tuple(compile_spec(spec) for spec in specs)
+            runs = tuple((*done, _run(plan)) for plan, done in zip(plans, runs, strict=True))
+        except (SpecError, OSError) as error:
+            tell(Tried(count, runs, error))
+            return
+        tell(Tried(count, runs))
+        if len(runs[0]) < count and not self._stopping:
+            self._ask(lambda: self._try_out(specs, count, tell, runs, plans))
 
     def _watch(self, number: int, child: Child) -> None:
         self._numbers[child.pidfd] = number
@@ -238,10 +394,12 @@ class Launcher:
         child = self._children[number]
         state = replace(
             self._states[number],
-            timeline=tuple(child.timeline),
+            # Where the plan forks a second time, the child is another process from there on.
+            pid=child.pid,
+            start_time=child.start_time,
+            timeline=child.timeline,
             namespaces=tuple(child.namespaces.items()),
-            held=child.held,
-            **new,  # type: ignore[arg-type]
+            **{"held": child.held, **new},  # type: ignore[arg-type]
         )
         self._states[number] = state
         self._post(Changed(state))
@@ -257,16 +415,23 @@ class Launcher:
 
     def _ended(self, number: int) -> None:
         child = self._children[number]
+        before = child.held
         self._drop(child)
         end = child.wait()
-        self._change(number, exit=end)
-        del self._children[number]
-        child.close()
+        self._change(number, exit=end, held=None, ended_before=before)
+        self._forgotten(number)
         orphans.reap([child.pid for child in self._children.values()])
+
+    def _forgotten(self, number: int) -> None:
+        self._looks.pop(number, None)
+        self._children.pop(number).close()
 
     def _forget(self, number: int) -> None:
         child = self._children.get(number)
         if child is None:
+            return
+        if child.held is not None:
+            self._abort(number)
             return
         child.signal(signal.SIGKILL)
         self._ended(number)
@@ -289,6 +454,47 @@ class Launcher:
             child.close()
         self._children.clear()
         orphans.end()
+
+
+def _planned(
+    spec: Spec, hold: Callable[[Plan], int] | None, breakpoints: Callable[[Plan], Collection[int]] | None
+) -> tuple[Plan, int | None, int | None]:
+    """Return the plan, the step to be held before, and the first to stop before. Raises SpecError.
+
+    Breakpoints alone do not refuse a launch: where no child can be held, as by vfork, there are none.
+    """
+    if hold is not None or breakpoints is not None:
+        try:
+            plan = compile_spec(spec, hold=True)
+        except SpecError:
+            if hold is not None:
+                raise
+        else:
+            goal = None if hold is None else hold(plan)
+            stops = [*(() if breakpoints is None else breakpoints(plan)), *(() if goal is None else (goal,))]
+            if stops:
+                return plan, goal, min(stops)
+    return compile_spec(spec), None, None
+
+
+def _subject(child: Child) -> tuple[int, int | None]:
+    """Return pid and start time of the process that waits, or runs: below the reaper, where the plan makes one."""
+    plan, held = child.plan, child.held
+    last = next((index for index, step in enumerate(plan.steps) if step.bearing & Bearing.LAST), None)
+    if last is not None and (held is None or held > last):
+        try:
+            below = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            below = []
+        if below:
+            return int(below[0]), None
+    return child.pid, child.start_time
+
+
+def _run(plan: Plan) -> Run:
+    """Launch and end a child, and answer its times. Raises OSError."""
+    with launch(plan, network=Connector()) as child:
+        return Run(child.timeline, child.returned_ns)
 
 
 def _ask_to_end(child: Child) -> None:

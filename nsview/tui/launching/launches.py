@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from nsview.host.model import Identity
 from nsview.tui.launching.launcher import Launched
+from spawner import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A step of any plan: by its label, and by which of those with the same label it is, from 0."""
+
+    label: str
+    nth: int = 0
+
+
+def mark_of(plan: Plan, index: int) -> Mark:
+    """Name a step of a plan, so that it can be found in another."""
+    label = plan.steps[index].label
+    return Mark(label, sum(step.label == label for step in plan.steps[:index]))
+
+
+def places(plan: Plan, marks: frozenset[Mark]) -> tuple[int, ...]:
+    """Return the indices of the steps that are marked, in order."""
+    return tuple(index for index in range(len(plan.steps)) if mark_of(plan, index) in marks)
 
 
 class Launches:
-    """Launches by their number, in the order they were made; ``chosen`` is the number of the one in front."""
+    """Launches by their number, in the order they were made; ``chosen`` is the number of the one in front.
+
+    ``breakpoints`` are the steps before which a child that can be held stops, in this launch and all later ones.
+    """
 
     def __init__(self) -> None:
         self._launched: dict[int, Launched] = {}
         self.chosen: int | None = None
+        self.breakpoints: frozenset[Mark] = frozenset()
+
+    def toggle_breakpoint(self, plan: Plan, index: int) -> bool:
+        """Have children stop before this step of a plan, or not any more; return whether they do now."""
+        mark = mark_of(plan, index)
+        self.breakpoints ^= {mark}
+        return mark in self.breakpoints
+
+    @property
+    def stops(self) -> Callable[[Plan], tuple[int, ...]] | None:
+        """What finds the breakpoints in a plan; None where there are none."""
+        marks = self.breakpoints
+        return (lambda plan: places(plan, marks)) if marks else None
+
+    def next_stop(self, launched: Launched) -> int | None:
+        """Return the step before which a held child stops next if it runs on; None: it runs its program."""
+        if launched.held is None:
+            return None
+        stops = {*places(launched.plan, self.breakpoints), launched.goal}
+        return min((index for index in stops if index is not None and index > launched.held), default=None)
 
     def __len__(self) -> int:
         return len(self._launched)

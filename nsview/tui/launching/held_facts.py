@@ -1,0 +1,130 @@
+"""What a held child is like between two steps, read from the kernel; and what changed from one look to the next.
+
+The comparison is the one that any two processes get, here of one process at two times.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nsview.host import kcmp, sections
+from nsview.host.difference import DiffRow, rows, table
+from nsview.host.facts import Facts, read_facts
+from nsview.host.process import PinnedProcess, ProcessGoneError
+
+_LEFT_OUT = frozenset({"memory", "threads", "environment"})
+"""Sections a step of a plan does not change: it runs in borrowed memory, alone, and execve brings what is new."""
+
+_READ = tuple(section for section in sections.MORE if section.name not in _LEFT_OUT)
+
+_RESTLESS = frozenset({("scheduling", "last cpu")})
+"""Attributes that change by themselves while a child only waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All that was read of one process at one time. ``sharing`` is kcmp's answer for it and us, by resource."""
+
+    facts: Facts
+    details: Mapping[str, Any]
+    sharing: Mapping[str, bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differed between two looks at a held child.
+
+    The steps ``first`` to ``last`` of the plan were done between the two; ``birth``: the call that made the child
+    too, and the look before was at ourselves. ``unread`` says why there are no ``rows``, if there was no second look.
+    ``running``: the program runs by now, and what it did itself is among them.
+    """
+
+    first: int
+    last: int
+    birth: bool = False
+    rows: tuple[DiffRow, ...] = ()
+    unread: str = ""
+    running: bool = False
+
+    def covers(self, index: int | None) -> bool:
+        """Tell whether a step of the plan (None: the call that made the child) was done between the two looks."""
+        return self.birth if index is None else self.first <= index <= self.last
+
+
+class UnreadError(Exception):
+    """There was nothing to be read; the message says why."""
+
+
+def look(pid: int, start_time: int | None = None) -> Look:
+    """Read a process; raises UnreadError. ``start_time`` (ticks) guards against another in its number."""
+    try:
+        with PinnedProcess(pid, start_time) as process:
+            facts = read_facts(process)
+            details = {section.name: section.read(process) for section in _READ}
+            ours = os.getpid()
+            sharing = {} if pid == ours else kcmp.compare(ours, pid, None, process.start_time)
+            state = process.stat_fields()
+    except ProcessGoneError:
+        raise UnreadError("it had ended before it could be read") from None
+    except OSError as error:
+        raise UnreadError(f"reading it failed: {error.strerror or error}") from error
+    if state is None or state[0] in (b"Z", b"X"):
+        raise UnreadError("it had ended before it could be read")
+    return Look(facts, details, sharing)
+
+
+def differences(before: Look, after: Look) -> tuple[DiffRow, ...]:
+    """Return a row for each attribute that is another now, or became known or unknown. Pure."""
+    return tuple(row for row in _compared(before, after) if row.same is not True and row.parent != row.child)
+
+
+def _compared(before: Look, after: Look) -> Iterator[DiffRow]:
+    mounts = [*_section("mounts", before, after)]
+    for row in rows(before.facts, after.facts, {}):
+        counted = row.section == "files" and row.attribute == "mounts" and _tells(mounts)
+        if row.section != "usage" and not counted:
+            yield row
+    yield from _sharing(before.sharing, after.sharing)
+    for name in (section.name for section in _READ):
+        for row in mounts if name == "mounts" else _section(name, before, after):
+            if not (_is_restless(row) or (name == "descriptors" and _is_as_open(row, before, after))):
+                yield row
+
+
+def _is_restless(row: DiffRow) -> bool:
+    return (row.section, row.attribute) in _RESTLESS
+
+
+def _is_as_open(row: DiffRow, before: Look, after: Look) -> bool:
+    """Tell whether the same is open in the same way: what it got from us moves in it as we use it.
+
+    So is the number of descriptors of a kind, which are told one by one.
+    """
+    number = row.attribute.removeprefix("fd ")
+    if not number.isdecimal():
+        return True
+    one, two = ((look.details["descriptors"] or {}).get(int(number)) for look in (before, after))
+    return one is not None and two is not None and (one.target, one.flags) == (two.target, two.flags)
+
+
+def _tells(found: list[DiffRow]) -> bool:
+    return any(row.same is False for row in found)
+
+
+def _section(name: str, before: Look, after: Look) -> Iterator[DiffRow]:
+    section = next(section for section in _READ if section.name == name)
+    one, two = before.details[name], after.details[name]
+    yield from table(name, section.attributes(one, two), one, two)
+
+
+def _sharing(before: Mapping[str, bool | None], after: Mapping[str, bool | None]) -> Iterator[DiffRow]:
+    """Compare what is shared with us; of ourselves, looked at before there was a child, all is our own."""
+    words = {True: "shared with nsview", False: "its own", None: None}
+    for name, now in after.items():
+        then = words[before.get(name)] if before else "nsview's"
+        same = None if now is None else then == words[now]
+        why = "what a clone flag let the child share with its parent, until unshare(2) or execve(2) gives it its own"
+        yield DiffRow("sharing", name, then, words[now], None, why, f"kcmp(PID, PID, KCMP_{name})", same)
