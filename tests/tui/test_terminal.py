@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from screen import until
+from screen import lines_of, until
 from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from nsview.tui.terminal.bounds import STACK_MOST
 from nsview.tui.terminal.pty_stream import PENDING_MOST, PtyStream
 from nsview.tui.terminal.terminal import ChildTerminal
 
@@ -27,6 +28,7 @@ class TerminalApp(App[None]):
         super().__init__()
         self.left = 0
         self.ended = 0
+        self.bells = 0
 
     def compose(self) -> ComposeResult:
         yield ChildTerminal()
@@ -37,6 +39,9 @@ class TerminalApp(App[None]):
 
     def on_child_terminal_ended(self) -> None:
         self.ended += 1
+
+    def on_child_terminal_bell_changed(self) -> None:
+        self.bells += 1
 
 
 class Program:
@@ -94,6 +99,12 @@ async def typed(program: Program, wanted: bytes) -> None:
 async def shown(terminal: ChildTerminal, text: str) -> None:
     """Wait until the text is on the screen."""
     await until(lambda: text in terminal.text())
+
+
+def wheel(terminal: ChildTerminal, *, up: bool) -> None:
+    """Turn the wheel one notch over the terminal's fifth column and fourth line."""
+    kind = events.MouseScrollUp if up else events.MouseScrollDown
+    terminal.post_message(kind(terminal, 4, 3, 0, 0, 0, False, False, False))
 
 
 async def test_output_is_shown_with_its_colours() -> None:
@@ -238,6 +249,12 @@ HOSTILE = {
     "newline in a reply": "\x1bP$qrm -rf /\r\n\x1b\\",
     "font": "\x1b]50;evil\x07\x1b]50;?\x07",
     "never ends its update": "\x1b[?2026h",
+    "columns": "\x1b[132$|\x1b[?40h\x1b[?3h",
+    "stacks": "\x1b[#p\x1b[#{\x1b[>1u" * 10_000,
+    "bells": "\a" * 100_000,
+    "titles": "\x1b]0;evil\x07" * 10_000,
+    "scrolling": "\x1b[999999999S\x1b[999999999T",
+    "erasing": "\x1b[2J" * 5_000,
 }
 
 
@@ -254,6 +271,156 @@ async def test_hostile_output_neither_stops_nor_resizes_nor_types(name: str) -> 
         await shown(terminal, "still alive")
         assert (terminal.board.width, terminal.board.height) == terminal.size
         assert not set(program.read()) & set(b"\r\n")
+
+
+async def test_shift_page_up_looks_back_and_typing_returns() -> None:
+    async with attached() as (terminal, program, pilot):
+        program.write("".join(f"line {number}\r\n" for number in range(100)))
+        await shown(terminal, "line 99")
+        height = terminal.size.height
+        await pilot.press("shift+pageup")
+        assert terminal.looking.back == height - 1
+        lines = lines_of(terminal)
+        first = 100 - (height - 1) - (height - 1)
+        assert f" {height - 1} of {len(terminal.history)} lines back, any key returns " in lines[0]
+        assert [line.split()[1] for line in lines[1:5]] == [str(first + 1 + y) for y in range(4)]
+        assert sum(line.rstrip().endswith("▐") for line in lines) == len(terminal.looking.thumb(height))
+        program.write("more\r\n")  # it stays where it is while more comes
+        await until(lambda: terminal.looking.back == height)
+        assert lines_of(terminal)[1] == lines[1]
+        await pilot.press("x")
+        await typed(program, b"x")
+        assert not terminal.looking.active
+        assert "more" in "\n".join(lines_of(terminal))
+
+
+@pytest.mark.parametrize(
+    ("keys", "back"),
+    [
+        (("shift+up", "shift+up"), 2),
+        (("shift+up", "shift+up", "shift+down"), 1),
+        (("shift+home",), "all"),
+        (("shift+home", "shift+end"), 0),
+        (("shift+pageup", "shift+pagedown"), 0),
+    ],
+)
+async def test_keys_look_back(keys: tuple[str, ...], back: int | str) -> None:
+    async with attached() as (terminal, program, pilot):
+        program.write("line\r\n" * 100)
+        await until(lambda: len(terminal.history) > 50)
+        await pilot.press(*keys)
+        assert terminal.looking.back == (len(terminal.history) if back == "all" else back)
+        assert program.read() == b""
+
+
+async def test_escape_while_looking_back_returns_and_is_not_sent() -> None:
+    async with attached() as (terminal, program, pilot):
+        program.write("line\r\n" * 100)
+        await until(lambda: len(terminal.history) > 50)
+        await pilot.press("shift+up", "escape")
+        assert not terminal.looking.active
+        await pilot.press("x")
+        await typed(program, b"x")
+
+
+async def test_wheel_looks_back() -> None:
+    async with attached() as (terminal, program, _pilot):
+        program.write("line\r\n" * 100)
+        await until(lambda: len(terminal.history) > 50)
+        wheel(terminal, up=True)
+        await until(lambda: terminal.looking.back == 3)
+        wheel(terminal, up=False)
+        await until(lambda: terminal.looking.back == 0)
+
+
+async def test_wheel_is_arrows_in_the_alternate_screen_and_a_report_where_asked_for() -> None:
+    async with attached() as (terminal, program, _pilot):
+        program.write("\x1b[?1049hinside")
+        await shown(terminal, "inside")
+        wheel(terminal, up=True)
+        await typed(program, b"\x1b[A" * 3)
+        program.write("\x1b[?1000h\x1b[?1006hmouse")
+        await shown(terminal, "mouse")
+        wheel(terminal, up=False)
+        await typed(program, b"\x1b[<65;5;4M")
+
+
+async def test_alternate_screen_ends_looking_back_and_has_the_keys() -> None:
+    async with attached() as (terminal, program, pilot):
+        program.write("line\r\n" * 100)
+        await until(lambda: len(terminal.history) > 50)
+        await pilot.press("shift+up")
+        program.write("\x1b[?1049hinside")
+        await until(lambda: not terminal.looking.active)
+        await pilot.press("shift+pageup")
+        await typed(program, b"\x1b[5;2~")
+
+
+async def test_mouse_is_reported_where_the_program_asks_for_it() -> None:
+    async with attached() as (terminal, program, pilot):
+        await pilot.mouse_down(terminal, offset=(3, 2))
+        await pilot.mouse_up(terminal, offset=(3, 2))
+        program.write("\x1b[?1002h\x1b[?1006hready")
+        await shown(terminal, "ready")
+        assert program.read() == b""
+        await pilot.mouse_down(terminal, offset=(3, 2))
+        await pilot.hover(terminal, offset=(9, 4))
+        await pilot.mouse_up(terminal, offset=(9, 4))
+        await typed(program, b"\x1b[<0;4;3M\x1b[<32;10;5M\x1b[<0;10;5m")
+
+
+async def test_drag_that_leaves_the_terminal_ends_there() -> None:
+    async with attached() as (terminal, program, pilot):
+        program.write("\x1b[?1002h\x1b[?1006hready")
+        await shown(terminal, "ready")
+        await pilot.mouse_down(terminal, offset=(3, 2))
+        await pilot.mouse_up(offset=(5, 23))
+        height = terminal.size.height
+        await typed(program, f"\x1b[<0;4;3M\x1b[<32;6;{height}M\x1b[<0;6;{height}m".encode())
+
+
+async def test_drag_selects_and_copies_also_from_the_history() -> None:
+    async with attached() as (terminal, program, pilot):
+        program.write("".join(f"line {number}\r\n" for number in range(100)))
+        await shown(terminal, "line 99")
+        await pilot.press("shift+home")
+        await pilot.mouse_down(terminal, offset=(5, 2))
+        await pilot.hover(terminal, offset=(6, 4))
+        await pilot.mouse_up(terminal, offset=(6, 4))
+        await until(lambda: terminal.app.clipboard)
+        assert terminal.app.clipboard.startswith("2\nline 3\nline")
+
+
+async def test_bell_is_noted_once_until_something_is_typed() -> None:
+    async with attached() as (terminal, program, pilot):
+        app = terminal.app
+        assert isinstance(app, TerminalApp)
+        program.write("\a" * 1000 + "rung")
+        await shown(terminal, "rung")
+        await until(lambda: app.bells)
+        assert terminal.rung
+        await pilot.press("x")
+        assert not terminal.rung
+        await until(lambda: app.bells == 2)
+
+
+async def test_indexed_colours_keep_their_numbers_and_redefined_ones_do_not() -> None:
+    async with attached() as (terminal, program, _pilot):
+        program.write("\x1b[38;5;200ma\x1b[31mb\x1b[38;2;1;2;3mc\x1b[m\x1b]4;1;#102030\x07")
+        await shown(terminal, "abc")
+        styles = [segment.style for segment in terminal.render_line(0)][:3]
+        colours = [style.color for style in styles if style is not None]
+        assert [colour.number for colour in colours if colour is not None] == [200, None, None]
+        assert [colour.triplet for colour in colours if colour is not None] == [(255, 0, 215), (16, 32, 48), (1, 2, 3)]
+
+
+async def test_stacks_of_the_terminal_are_bounded() -> None:
+    async with attached() as (terminal, program, _pilot):
+        program.write("\x1b[#p\x1b[#{\x1b[>1u" * 100 + "pushed")
+        await shown(terminal, "pushed")
+        board = terminal.board
+        stacks = (board.palette.stack, board.style.stack, board.keyboard.kitty_stack)
+        assert [len(stack) for stack in stacks] == [STACK_MOST] * 3
 
 
 async def test_typing_at_a_program_that_does_not_read_is_bounded() -> None:

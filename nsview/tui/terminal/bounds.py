@@ -8,6 +8,7 @@ program chose (window title, font, clipboard: it would be typed into the shell),
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bittty import Board, Operation
@@ -20,9 +21,18 @@ STRING_MOST = 1 << 16
 _SIZE_REPORTS = frozenset({14, 16, 18, 19})
 """The only XTWINOPS served: reports of sizes. No resizing from inside, no window control, no echoed titles."""
 
-_REFUSED = ("OSC_CLIPBOARD", "OSC_FONT", "OSC_NOTIFY", "OSC_SHELL_MARK", "OSC_POINTER_SHAPE")
+STACK_MOST = 16
+"""How deep the stacks of styles, colours and keyboard flags may get; xterm's have 10."""
+
+_REFUSED = ("OSC_CLIPBOARD", "OSC_FONT", "OSC_NOTIFY", "OSC_SHELL_MARK", "OSC_POINTER_SHAPE", "DECSCPP")
 
 _NO_CONTROLS = {code: None for code in range(0xA0) if code < 0x20 or code >= 0x7F} | {0x1B: 0x1B}
+
+_STACKS: dict[str, Callable[[Board], list[Any]]] = {
+    "XTPUSHSGR": lambda board: board.style.stack,
+    "XTPUSHCOLORS": lambda board: board.palette.stack,
+    "KITTY_PUSH": lambda board: board.keyboard.kitty_stack,
+}
 
 Handler = Callable[[Operation], None]
 
@@ -43,8 +53,12 @@ def bound(board: Board) -> None:
     registry["REP"] = at_most(registry["REP"], lambda: board.width * board.height)
     registry["XTWINOPS"] = _only(registry["XTWINOPS"], lambda params: params[0] in _SIZE_REPORTS)
     registry["DECFRA"] = _only(registry["DECFRA"], lambda params: 32 <= (params[0] or 0) <= 255)
+    for name, stack in _STACKS.items():
+        registry[name] = _while_room(registry[name], partial(stack, board))
     for name in _REFUSED:
         registry[name] = _nothing
+    # The size is the widget's: DECCOLM and DECSCPP would have another number of columns.
+    board.blitter.set_column_mode = _nothing
 
 
 def _only(handler: Handler, allowed: Callable[[tuple[Any, ...]], bool]) -> Handler:
@@ -56,7 +70,15 @@ def _only(handler: Handler, allowed: Callable[[tuple[Any, ...]], bool]) -> Handl
     return bounded
 
 
-def _nothing(_operation: Operation) -> None:
+def _while_room(handler: Handler, stack: Callable[[], list[Any]]) -> Handler:
+    def bounded(operation: Operation) -> None:
+        if len(stack()) < STACK_MOST:
+            handler(operation)
+
+    return bounded
+
+
+def _nothing(_operation: object) -> None:
     """Swallow the operation."""
 
 

@@ -13,13 +13,27 @@ FRAME = 1 / 30
 """Seconds between two turns at a flood of output."""
 
 TURN = 0.008
-"""Seconds of reading and emulating per turn. What is not read waits in the pty, and its writer with it."""
+"""Seconds of reading and emulating per turn, shared by all that flood at the same time. What is not read waits in
+the pty, and its writer with it."""
 
 CHUNK = 4096
 """A pty hands out no more than this at a time (N_TTY_BUF_SIZE)."""
 
+PIECE_LEAST = 16
+"""Characters emulated at once, at the least: some sequences are dear (to fill a large screen takes milliseconds)."""
+
 PENDING_MOST = 1 << 20
 """Bytes typed or pasted that may wait for a program that does not read; what goes beyond is refused."""
+
+_flooding: set[PtyStream] = set()
+"""Those that had more to read than their last turn was long."""
+
+
+def _next_piece(piece: int, took: float) -> int:
+    """How much to emulate at once next, so that the clock is looked at several times in a turn."""
+    if took > TURN / 2:
+        return max(PIECE_LEAST, piece // 4)
+    return min(CHUNK, piece * 2) if took < TURN / 8 else piece
 
 
 class PtyStream:
@@ -39,6 +53,8 @@ class PtyStream:
         self._pending = bytearray()
         self._loop = asyncio.get_running_loop()
         self._rest: asyncio.TimerHandle | None = None
+        self._text = ""
+        self._piece = CHUNK
         self._loop.add_reader(self._fd, self._read)
 
     @property
@@ -73,35 +89,56 @@ class PtyStream:
             return
         if self._rest is not None:
             self._rest.cancel()
+        _flooding.discard(self)
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
         os.close(self._fd)
         self._fd = -1
 
     def _read(self) -> None:
-        until = time.monotonic() + TURN
+        began = now = time.monotonic()
+        turn = TURN / max(1, len(_flooding))
         while not self.closed:
-            try:
-                data = os.read(self._fd, CHUNK)
-            except BlockingIOError:
+            if not self._text and not self._fill():
                 return
-            except OSError:  # EIO: the last descriptor of the other side is closed (pty(7))
-                data = b""
-            self._on_text(self._decoder.decode(data, final=not data))
-            if not data:
-                self.close()
-                self._on_end()
-            elif time.monotonic() >= until:
+            piece, self._text = self._text[: self._piece], self._text[self._piece :]
+            self._on_text(piece)
+            before, now = now, time.monotonic()
+            self._piece = _next_piece(self._piece, now - before)
+            if now - began >= turn:
                 self._pause()
                 return
 
+    def _fill(self) -> bool:
+        """Read what is there; tell whether there was anything."""
+        try:
+            data = os.read(self._fd, CHUNK)
+        except BlockingIOError:
+            _flooding.discard(self)
+            return False
+        except OSError:  # EIO: the last descriptor of the other side is closed (pty(7))
+            data = b""
+        self._text = self._decoder.decode(data, final=not data)
+        if data:
+            return True
+        if self._text:
+            self._on_text(self._text)
+        self.close()
+        self._on_end()
+        return False
+
     def _pause(self) -> None:
+        if self.closed:
+            return
+        _flooding.add(self)
         self._loop.remove_reader(self._fd)
         self._rest = self._loop.call_later(FRAME, self._go_on)
 
     def _go_on(self) -> None:
         self._rest = None
         self._loop.add_reader(self._fd, self._read)
+        if self._text:  # nobody tells when there is something here
+            self._read()
 
     def _write(self) -> None:
         while self._pending:

@@ -1,57 +1,71 @@
-"""The terminal of a launched program: textual-tty's widget on a pty that we made."""
+"""The terminal of a launched program: textual-tty's widget on a pty that we made, with a history to look back at."""
 
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 from bittty import TerminalCaps, constants
+from bittty.devices.modes import MouseProtocol
+from rich.segment import Segment
+from rich.style import Style as RichStyle
 from textual import events
+from textual.color import Color as TextualColor
+from textual.geometry import Offset
 from textual.message import Message
+from textual.selection import Selection
+from textual.strip import Strip
 from textual.timer import Timer
 from textual_tty import Terminal
 
+from nsview.tui.terminal import keys_sent, scrolled_off
 from nsview.tui.terminal.bounds import Wire, bound
+from nsview.tui.terminal.chrome import ChildChrome
+from nsview.tui.terminal.colours import rich_style
+from nsview.tui.terminal.history import Cell, History
+from nsview.tui.terminal.looking_back import LookingBack
 from nsview.tui.terminal.pty_stream import FRAME, PtyStream
 
 LEAVE_WITHIN = 0.25
 """Seconds between two Esc that leave the terminal. A single Esc goes to the program after that, or before the
 next key: sent at once, the first of two would stay in the program's input."""
 
-_ALT = 2
-_MODIFIER = {"shift": 1, "alt": _ALT, "meta": _ALT, "ctrl": 4}
-"""xterm's modifier bits; its parameter is one more than their sum."""
+WHEEL = 3
+"""Lines per notch of the wheel."""
 
-_SENT = {
-    "enter": "\r",
-    "tab": "\t",
-    "shift+tab": "\x1b[Z",
-    "escape": "\x1b",
-    "space": " ",
-    "ctrl+space": "\0",
-    "ctrl+at": "\0",
-    "ctrl+backslash": "\x1c",
-    "ctrl+circumflex_accent": "\x1e",
-    "ctrl+underscore": "\x1f",
+_BUTTONS = {
+    1: constants.MOUSE_BUTTON_LEFT,
+    2: constants.MOUSE_BUTTON_MIDDLE,
+    3: constants.MOUSE_BUTTON_RIGHT,
 }
-"""Keys that the board does not know by name."""
 
 
 class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
     """Shows one program's pty and types into it.
 
     ``attach`` connects it to a pty master; the widget's size becomes the pty's. Two Esc post ``Left``. ``Ended`` is
-    posted when the last process has closed its side; what it wrote stays to be read.
+    posted when the last process has closed its side; what it wrote stays to be read. ``rung``: the bell has rung and
+    nothing was typed since; ``BellChanged`` tells when that changes.
     """
 
+    CHROME = ChildChrome
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"child-terminal--mark", "child-terminal--thumb"}
     DEFAULT_CSS = """
     ChildTerminal {
         width: 1fr;
         height: 1fr;
+        & > .child-terminal--mark { background: $warning; color: $background; text-style: bold; }
+        & > .child-terminal--thumb { color: $warning; }
+        &:ansi { background: ansi_default; color: ansi_default; }
+        &:nocolor > .child-terminal--mark { text-style: reverse; }
     }
     """
 
     class Left(Message):
         """The person wants the keys back."""
+
+    class BellChanged(Message):
+        """The bell has rung, or something was typed since."""
 
     class Ended(Message):
         """Nobody holds the other side of the pty any more."""
@@ -62,7 +76,12 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(command="", id=id, classes=classes)
+        self.history = History()
+        self.looking = LookingBack(self.history)
+        self.rung = False
+        self._palette_gen = -1
         bound(self.board)
+        scrolled_off.keep(self.board, self.history)
         self._wire: Wire | None = None
         self._paint: Timer | None = None
         self._painted = 0.0
@@ -123,14 +142,41 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
             wait = max(0.001, self._painted + FRAME - time.monotonic())
             self._paint = self.set_timer(wait, self._tick)
 
+    def ring(self) -> None:
+        """The program rings the bell."""
+        if not self.rung:
+            self.rung = True
+            self.post_message(self.BellChanged())
+
     def _tick(self) -> None:
         self._paint = None
         self._painted = time.monotonic()
         self._sync = False  # a program that never ends its synchronised update must not freeze its screen
+        if self.board.blitter.in_alt_screen:
+            self.looking.to_end()
+        if self.looking.active:
+            self.refresh()
         super()._tick()
 
     def _blink(self) -> None:
         """The cursor does not blink: that would be two repaints a second for nothing."""
+
+    def _check_palette(self) -> None:
+        palette = self.board.palette
+        if palette.generation == self._palette_gen:
+            return
+        self._palette_gen = palette.generation
+        self._style_cache.clear()
+        usual = self.board.model.palette
+        for rule, now, before in (
+            ("color", palette.foreground, usual.foreground),
+            ("background", palette.background, usual.background),
+        ):
+            if now != before:
+                setattr(self.styles, rule, TextualColor(*now))
+            elif self.styles.inline.has_rule(rule):
+                self.styles.inline.clear_rule(rule)
+        self.refresh()
 
     # Size ----------------------------------------------------------------
 
@@ -139,26 +185,149 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
         event.prevent_default()
         if not event.size.width or not event.size.height:
             return
-        self.board.resize(event.size.width, event.size.height)
+        scrolled_off.resize(self.board, self.history, event.size.width, event.size.height)
         if self._wire is not None:
             self._wire.resize(event.size.height, event.size.width)
         self.refresh()
 
-    # Input ---------------------------------------------------------------
+    # Painting --------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        """Paint a row: of the screen, or of the history where a person looks back."""
+        width, height = self.size
+        number = self.looking.first + y
+        strip = Strip(self._segments(self._cells(number), self._cursor_in(number))).adjust_cell_length(width)
+        strip = self._with_selection(strip, number, width).apply_offsets(0, number)
+        if not self.looking.active:
+            return strip
+        if y in self.looking.thumb(height):
+            thumb = Segment("▐", self.get_component_rich_style("child-terminal--thumb"))
+            strip = Strip.join([strip.crop(0, width - 1), Strip([thumb], 1)])
+        mark = self.looking.mark()
+        if y == 0 and len(mark) < width:
+            style = self.get_component_rich_style("child-terminal--mark")
+            strip = Strip.join(
+                [strip.crop(0, width - len(mark) - 1), Strip([Segment(mark, style)]), strip.crop(width - 1)]
+            )
+        return strip
+
+    def _cells(self, number: int) -> list[Cell]:
+        end = self.history.end
+        if number < end:
+            return self.history[number].cells
+        page = self.board.blitter.current_buffer
+        cells: list[Cell] = page.grid[number - end] if number - end < page.height else []
+        return cells
+
+    def _cursor_in(self, number: int) -> int:
+        """The column of the cursor, if it is shown in this line; else -1."""
+        cursor = self.board.cursor
+        return cursor.display_x if self._cursor_shown() and number == self.history.end + cursor.y else -1
+
+    def _segments(self, cells: list[Cell], cursor: int) -> list[Segment]:
+        segments: list[Segment] = []
+        run: list[str] = []
+        of_run = None
+        for x, (style, text) in enumerate(cells):
+            if x == cursor or style is not of_run:
+                if run and (x == cursor or style != of_run):
+                    segments.append(Segment("".join(run), self._rich(of_run)))
+                    run = []
+                of_run = style
+            if x == cursor:
+                segments.append(Segment(text, self._cursor_style(self._rich(style))))
+            else:
+                run.append(text)
+        if run:
+            segments.append(Segment("".join(run), self._rich(of_run)))
+        return segments
+
+    def _rich(self, style: object) -> RichStyle:
+        cached: RichStyle | None = self._style_cache.get(style)
+        if cached is None:
+            cached = self._style_cache[style] = rich_style(style, self.board.palette)
+        return cached
+
+    def _cursor_style(self, base: RichStyle) -> RichStyle:
+        """Swap the cell's colours: seen with any number of colours, and with none."""
+        if self.board.cursor.shape == "underline":
+            return base + RichStyle(underline=True)
+        return base + RichStyle(reverse=not base.reverse)
+
+    # Selecting -------------------------------------------------------------
+
+    @property
+    def allow_select(self) -> bool:
+        """A drag of the mouse selects, but where the program wants the mouse."""
+        return not self.wants_mouse
+
+    def _with_selection(self, strip: Strip, number: int, width: int) -> Strip:
+        selection = self.text_selection
+        span = None if selection is None else selection.get_span(number)
+        if span is None:
+            return strip
+        start, end = span[0], width if span[1] == -1 else span[1]
+        before, selected, after = strip.divide([start, end, width])
+        return Strip.join(
+            [before, selected.apply_style(self.screen.get_component_rich_style("screen--selection")), after]
+        )
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """Return the selected text: lines by their numbers, without the blanks at their ends."""
+        last = self.history.end + self.board.height - 1
+        start = selection.start or Offset(0, self.history.start)
+        end = selection.end or Offset(self.board.width, last)
+        texts: list[str] = []
+        for number in range(max(start.y, self.history.start), min(end.y, last) + 1):
+            text = "".join(text for _style, text in self._cells(number))
+            of_line = text[start.x if number == start.y else 0 : end.x if number == end.y else None]
+            texts.append(of_line.rstrip())
+        return "\n".join(texts), "\n"
+
+    # Keys --------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
         """Type the key into the program; a second Esc at once after the first leaves."""
         event.stop()
         event.prevent_default()
-        escaped = self._take_escape()
+        if self._look_back(event.key):
+            return
+        looked_back, escaped = self.looking.active, self._take_escape()
+        self._come_back()
         if event.key != "escape":
             if escaped:
                 self._send_escape()
-            self._type(event)
+            keys_sent.send(event, self.board)
         elif escaped:
             self.post_message(self.Left())
-        else:
+        elif not looked_back:
             self._escape = self.set_timer(LEAVE_WITHIN, self._send_escape)
+
+    def _look_back(self, key: str) -> bool:
+        """Move in the history if this key does so; those are the program's own in the alternate screen."""
+        page = max(1, self.size.height - 1)
+        by = {"shift+up": 1, "shift+down": -1, "shift+pageup": page, "shift+pagedown": -page}.get(key)
+        if self.board.blitter.in_alt_screen or (by is None and key not in ("shift+home", "shift+end")):
+            return False
+        if by is not None:
+            self.looking.move(by)
+        elif key == "shift+home":
+            self.looking.to_start()
+        else:
+            self.looking.to_end()
+        self.refresh()
+        return True
+
+    def _come_back(self) -> None:
+        """Show the end again, as whenever something is typed."""
+        if self.looking.active:
+            self.looking.to_end()
+            self.refresh()
+        if self.text_selection is not None:
+            self.screen.clear_selection()
+        if self.rung:
+            self.rung = False
+            self.post_message(self.BellChanged())
 
     def _take_escape(self) -> bool:
         """Take back an Esc that has not been sent yet; tell whether there was one."""
@@ -171,28 +340,67 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
         self._escape = None
         self.board.input_key("\x1b")
 
-    def _type(self, event: events.Key) -> None:
-        *mods, base = event.key.split("+")
-        bits = sum({_MODIFIER.get(mod, 0) for mod in mods})
-        board = self.board
-        if event.key in _SENT:
-            board.input(_SENT[event.key])
-        elif base == "backspace":
-            board.input_key(constants.BS)  # BS or DEL, as the program has chosen (DECBKM)
-        elif base[0] == "f" and base[1:].isdigit():
-            board.input_fkey(int(base[1:]), bits + 1)
-        elif bits & _ALT and len(character := event.character or base) == 1:
-            board.input(f"\x1b{character}")
-        elif event.is_printable and event.character:
-            board.input_key(event.character)
-        else:
-            board.input_key(base, bits + 1)
-
     def on_paste(self, event: events.Paste) -> None:
         """Paste into the program: as one bracketed piece if it asked for that, its own end mark taken out."""
         event.prevent_default()
         event.stop()
+        self._come_back()
         self.board.input_paste(event.text.replace("\x1b[201~", ""))
+
+    # Mouse -------------------------------------------------------------------
+
+    @property
+    def wants_mouse(self) -> bool:
+        """Whether the program asked for the mouse; while a person looks back it does not get it."""
+        return self.board.modes.mouse_protocol is not MouseProtocol.OFF and not self.looking.active
+
+    def _input_mouse(self, event: events.MouseEvent, button: int, event_type: str) -> None:
+        """Report the mouse to the program, as far as it asked for that."""
+        if not self.wants_mouse:
+            return
+        held = {name for name in ("shift", "meta", "ctrl") if getattr(event, name)}
+        x = min(max(event.x, 0), self.board.width - 1) + 1
+        y = min(max(event.y, 0), self.board.height - 1) + 1
+        mouse = self.board.mouse
+        if event_type != "move" or (x, y) != (mouse.x, mouse.y):  # as xterm: from cell to cell, not within one
+            self.board.input_mouse(x, y, button, event_type, held)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """A drag that begins here is the program's until the button is let go, also outside."""
+        event.prevent_default()
+        if self.wants_mouse and event.button in _BUTTONS:
+            self.capture_mouse()
+            self._input_mouse(event, _BUTTONS[event.button], "press")
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """End the program's drag; or copy what was selected."""
+        event.prevent_default()
+        if self.app.mouse_captured is self:
+            self.release_mouse()
+        if self.wants_mouse and event.button in _BUTTONS:
+            self._input_mouse(event, _BUTTONS[event.button], "release")
+        elif self.text_selection is not None and (text := self.screen.get_selected_text()):
+            self.app.copy_to_clipboard(text)
+            lines = text.count("\n") + 1
+            self.notify(f"Copied {len(text)} characters{f' in {lines} lines' if lines > 1 else ''}.", timeout=2)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Report motion; the pointer shows no links."""
+        event.prevent_default()
+        self._input_mouse(event, constants.MOUSE_BUTTON_MOVEMENT, "move")
+
+    def _wheel(self, event: events.MouseEvent, button: int, arrow: str) -> None:
+        """The wheel: the program's if it asked for the mouse, arrow keys in the alternate screen, else looking back."""
+        event.stop()
+        event.prevent_default()
+        if self.wants_mouse:
+            self._input_mouse(event, button, "press")
+        elif self.board.blitter.in_alt_screen:
+            for _ in range(WHEEL):
+                self.board.input_key(arrow)
+        else:
+            self.looking.move(WHEEL if arrow == "up" else -WHEEL)
+            self.refresh()
 
     def on_click(self, event: events.Click) -> None:
         """Do not follow links: the program chose them, and the browser would run as us."""
