@@ -186,7 +186,7 @@ async def test_two_escapes_leave_and_send_nothing() -> None:
     async with attached() as (terminal, program, pilot):
         for _ in range(2):  # at once: pilot.press() waits, and may wait too long for two to be one
             terminal.post_message(events.Key("escape", "\x1b"))
-        await until(lambda: terminal.app.left)  # type: ignore[attr-defined]
+        await until(lambda: terminal.app.left)
         await pilot.press("x")
         await typed(program, b"x")
 
@@ -250,7 +250,7 @@ HOSTILE = {
     "font": "\x1b]50;evil\x07\x1b]50;?\x07",
     "never ends its update": "\x1b[?2026h",
     "columns": "\x1b[132$|\x1b[?40h\x1b[?3h",
-    "stacks": "\x1b[#p\x1b[#{\x1b[>1u" * 10_000,
+    "stacks": "\x1b[#P\x1b[#{\x1b[>1u" * 10_000,
     "bells": "\a" * 100_000,
     "titles": "\x1b]0;evil\x07" * 10_000,
     "scrolling": "\x1b[999999999S\x1b[999999999T",
@@ -416,7 +416,7 @@ async def test_indexed_colours_keep_their_numbers_and_redefined_ones_do_not() ->
 
 async def test_stacks_of_the_terminal_are_bounded() -> None:
     async with attached() as (terminal, program, _pilot):
-        program.write("\x1b[#p\x1b[#{\x1b[>1u" * 100 + "pushed")
+        program.write("\x1b[#P\x1b[#{\x1b[>1u" * 100 + "pushed")
         await shown(terminal, "pushed")
         board = terminal.board
         stacks = (board.palette.stack, board.style.stack, board.keyboard.kitty_stack)
@@ -425,6 +425,7 @@ async def test_stacks_of_the_terminal_are_bounded() -> None:
 
 async def test_typing_at_a_program_that_does_not_read_is_bounded() -> None:
     async with attached() as (terminal, _program, _pilot):
+        assert terminal._wire is not None
         stream = terminal._wire.stream
         for _ in range(3):
             stream.write_bytes(b"x" * (PENDING_MOST // 2))
