@@ -132,9 +132,8 @@ def _command(argv: list[str]) -> int:
     top.add_argument(
         "--interval",
         type=seconds(DAY, "not a number of seconds from 0.1 to a day", least=0.1),
-        default=1.0,
         metavar="S",
-        help="the UI looks at the machine every S seconds (default: 1)",
+        help="the UI looks at the machine every S seconds (default: 1, or as set)",
     )
     top.add_argument("-V", "--version", action=_ShowVersion, help="show the version and exit")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
@@ -167,7 +166,7 @@ def _read(parser: argparse.ArgumentParser, words: list[str], rest: str | None) -
     return parsed
 
 
-def _open_ui(*, read_only: bool = False, interval: float = 1.0) -> int:
+def _open_ui(*, read_only: bool = False, interval: float | None = None) -> int:
     # Textual reads the keys from stdin and draws on stderr.
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         print("nsview: the UI needs a terminal; scripts have the commands of nsview --help", file=sys.stderr)
