@@ -11,6 +11,8 @@ from nsview.host.text import cut, width
 
 UNKNOWN = "?"
 _NARROWEST = 4
+_ENOUGH = 12
+"""Columns of text that a cell needs to say something, before others are left out for its sake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,26 @@ def lines(
         _narrow(columns, widths, room)
     for row, size in zip(every, sizes, strict=True):
         yield _line(columns, row, size, widths, room)
+
+
+def fitting(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
+    """Return how wide each column is to be for a screen ``room`` columns wide, 0 for one that is left out. Pure.
+
+    ``widths`` are those of the widest cells. Columns without any text, and by their ranks those that find no room,
+    are left out; then what is too wide is narrowed. One blank stands between two columns.
+    """
+    wide = [max(have, width(column.title)) if have else 0 for column, have in zip(columns, widths, strict=True)]
+    least = [min(have, _ENOUGH) if column.gives else have for column, have in zip(columns, wide, strict=True)]
+    for at in sorted(range(len(columns)), key=lambda at: columns[at].rank, reverse=True):
+        if not columns[at].rank or sum(least) + sum(map(bool, least)) - 1 <= room:
+            break
+        wide[at] = least[at] = 0
+    kept = [at for at, have in enumerate(wide) if have]
+    narrowed = [wide[at] for at in kept]
+    _narrow([columns[at] for at in kept], narrowed, room)
+    for at, have in zip(kept, narrowed, strict=True):
+        wide[at] = have
+    return wide
 
 
 def heading(columns: Iterable[HostColumn[Any]]) -> list[Column]:

@@ -64,7 +64,7 @@ def _leader(namespace: Namespace, records: Records) -> str | None:
 
 
 def _thread(namespace: Namespace, records: Records) -> str | None:
-    return records[namespace.keepers.tasks[0].pid].comm if namespace.keepers.tasks else None
+    return next((records[task.pid].comm for task in namespace.keepers.tasks if task.pid in records), None)
 
 
 SOURCES: tuple[Callable[[Namespace, Records], str | None], ...] = (_bind_mount, _leader, _thread)

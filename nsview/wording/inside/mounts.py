@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from nsview.host.content.entered import NotEnteredError
 from nsview.host.content.mount_info import Mount
@@ -28,7 +29,29 @@ COLUMNS = (
 )
 
 
-def mounts_inside(fd: int | None, process: PinnedProcess | None, snapshot: Snapshot) -> Inside:
+@dataclass(frozen=True, slots=True)
+class ReadMounts:
+    """The mounts of a mount namespace: ``whole`` is all of them, ``seen`` those that ``process``, a member, can reach.
+
+    ``tables`` are those of all mount namespaces that can be read, by inode, this one's among them; ``groups`` the
+    peer groups that concern its mounts. Where ``whole`` is None, ``why`` says what is in the way.
+    """
+
+    inode: int | None
+    whole: MountTable | None
+    seen: MountTable | None
+    process: int | None
+    why: str | None
+    tables: Mapping[int, MountTable]
+    groups: Mapping[int, PeerGroup]
+
+    @property
+    def table(self) -> MountTable | None:
+        """The most that could be read."""
+        return self.seen if self.whole is None else self.whole
+
+
+def read_mounts(fd: int | None, process: PinnedProcess | None, snapshot: Snapshot) -> ReadMounts:
     """Read the mounts of the mount namespace of a descriptor: all if we may, else those that a member sees.
 
     ``process`` is a member, if there is one. The snapshot is for peers in other mount namespaces.
@@ -42,21 +65,31 @@ def mounts_inside(fd: int | None, process: PinnedProcess | None, snapshot: Snaps
         except NotEnteredError as error:
             why = error.reason
     table = seen if whole is None else whole
-    if table is None:
-        unknown: dict[str, object] = {"seen_from": None, "mounts": None, "peer_groups": None, "unknown_because": why}
-        return Inside((Section("mounts", COLUMNS, (), because(why)),), unknown)
     inode = _inode(fd, process)
+    pid = None if process is None else process.pid
+    if table is None:
+        return ReadMounts(inode, whole, seen, pid, why, {}, {})
     tables = mounts_by_namespace(snapshot)
     if inode is not None:
         tables[inode] = table
-    groups = _concerning(table, peer_groups(tables))
+    return ReadMounts(inode, whole, seen, pid, why, tables, _concerning(table, peer_groups(tables)))
+
+
+def mounts_inside(fd: int | None, process: PinnedProcess | None, snapshot: Snapshot) -> Inside:
+    """Read them, as read_mounts() does, and word them."""
+    read = read_mounts(fd, process, snapshot)
+    table = read.table
+    if table is None:
+        unknown: dict[str, object] = {"seen_from": None, "mounts": None, "peer_groups": None}
+        unknown["unknown_because"] = read.why
+        return Inside((Section("mounts", COLUMNS, (), because(read.why)),), unknown)
     document: dict[str, object] = {
-        "seen_from": "process" if whole is None else "namespace",
+        "seen_from": "process" if read.whole is None else "namespace",
         "mounts": [mount_object(mount, table) for mount in table.mounts.values()],
-        "peer_groups": [_group_object(group) for group in groups.values()],
-        "unknown_because": why,
+        "peer_groups": [_group_object(group) for group in read.groups.values()],
+        "unknown_because": read.why,
     }
-    section = Section("mounts", COLUMNS, tuple(_rows(table, inode, groups)), _notes(whole, seen, process, why))
+    section = Section("mounts", COLUMNS, tuple(_rows(table, read.inode, read.groups)), reach_notes(read))
     return Inside((section,), document)
 
 
@@ -90,15 +123,13 @@ def mount_object(mount: Mount, table: MountTable) -> dict[str, object]:
 
 def _rows(table: MountTable, inode: int | None, groups: Mapping[int, PeerGroup]) -> Iterator[tuple[str, ...]]:
     for depth, mount in table.walk():
-        root = "" if mount.root == "/" else f"[{mount.root}]"
         over = table.covers.get(mount.id)
-        shared = [groups[number] for number in (mount.shared, mount.master) if number is not None]
-        elsewhere = sorted(frozenset[int]().union(*(group.namespaces for group in shared)) - {inode})
+        elsewhere = also_in(mount, inode, groups)
         yield (
             str(mount.id),
             "  " * depth + printable(mount.point),
             printable(mount.fs_type),
-            printable(mount.source + root) or '""',
+            source_text(mount),
             printable(",".join(mount.options)),
             mount.propagation,
             "" if over is None else str(over),
@@ -106,15 +137,26 @@ def _rows(table: MountTable, inode: int | None, groups: Mapping[int, PeerGroup])
         )
 
 
-def _notes(
-    whole: MountTable | None, seen: MountTable | None, process: PinnedProcess | None, why: str | None
-) -> tuple[str, ...]:
-    if process is None or seen is None:
+def source_text(mount: Mount) -> str:
+    """Word what is mounted: its source, and which directory of it."""
+    root = "" if mount.root == "/" else f"[{mount.root}]"
+    return printable(mount.source + root) or '""'
+
+
+def also_in(mount: Mount, inode: int | None, groups: Mapping[int, PeerGroup]) -> list[int]:
+    """Return the other mount namespaces that what is mounted below this mount goes to or comes from."""
+    shared = [groups[number] for number in (mount.shared, mount.master) if number is not None]
+    return sorted(frozenset[int]().union(*(group.namespaces for group in shared)) - {inode})
+
+
+def reach_notes(read: ReadMounts) -> tuple[str, ...]:
+    """Say what is not shown, or what the process cannot reach."""
+    if read.process is None or read.seen is None:
         return ()
-    if whole is None:
-        return (f"as process {process.pid} sees them from its root; for all of them: {why}",)
-    outside = len(whole.mounts.keys() - seen.mounts.keys())
-    return (f"process {process.pid} cannot reach {outside} of these from its root",) if outside else ()
+    if read.whole is None:
+        return (f"as process {read.process} sees them from its root; for all of them: {read.why}",)
+    outside = len(read.whole.mounts.keys() - read.seen.mounts.keys())
+    return (f"process {read.process} cannot reach {outside} of these from its root",) if outside else ()
 
 
 def _concerning(table: MountTable, groups: Mapping[int, PeerGroup]) -> dict[int, PeerGroup]:
