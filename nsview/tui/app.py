@@ -15,7 +15,7 @@ from textual import on, work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Input
+from textual.widgets import Footer, Input
 
 from nsview.host.model import Identity
 from nsview.host.text import printable
@@ -31,10 +31,11 @@ from nsview.tui.keys import bindings
 from nsview.tui.launching.form import hold_before, outlook
 from nsview.tui.launching.launcher import Born, Changed, Failed, SignalFailed
 from nsview.tui.launching.panel import LaunchPanel
-from nsview.tui.launching.wording import condition, ending, signal_name
+from nsview.tui.launching.wording import ending, signal_name
 from nsview.tui.panes import Panes
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.children_bar import ChildrenBar
+from nsview.tui.terminal.pane import TerminalPane
 from nsview.tui.terminal.terminal import ChildTerminal
 
 _HELD = "Held before {step}: s does one step, r runs on, x gives up."
@@ -67,7 +68,7 @@ class NsviewApp(App[None]):
         """Start the threads, and leave in order when we are told to end."""
         self.launcher.start()
         self.collector.start()
-        self.query_one(ChildrenBar).show((), None)
+        self.query_one(TerminalPane).show_launches()
         self.query_one(ProcTable).focus()
         if not self.is_headless:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, None, 128 + signal.SIGTERM)
@@ -189,7 +190,7 @@ class NsviewApp(App[None]):
     @on(LaunchPanel.Wanted)
     def _launch(self, message: LaunchPanel.Wanted) -> None:
         panel = self.query_one(LaunchPanel)
-        found = outlook(message.form, replace(panel.origin, window=self._window()))
+        found = outlook(message.form, replace(panel.origin, window=self.query_one(TerminalPane).window))
         if found.spec is None or found.problems:
             self.notify("Not launched: the panel says why.", severity="error")
             self.action_pane("launch")
@@ -197,20 +198,13 @@ class NsviewApp(App[None]):
         hold = hold_before if message.form.hold else None
         self.launcher.launch(found.spec, hold, breakpoints=self.launches.stops)
 
-    def _window(self) -> tuple[int, int]:
-        """Rows and columns that a new terminal will have; where it is hidden now, those it would have alone."""
-        size = self.query_one("#terminals", ContentSwitcher).size
-        return (size.height, size.width) if size else (self.size.height - 5, self.size.width - 2)
-
     @on(Born)
     async def _born(self, message: Born) -> None:
         launched = message.launched
         self.launches.put(launched)
         identity = launched.identity
         if message.pty is not None:
-            terminal = ChildTerminal(id=f"terminal-{launched.number}")
-            await self.query_one("#terminals", ContentSwitcher).add_content(terminal)
-            terminal.attach(message.pty)
+            await self.query_one(TerminalPane).add(launched.number, message.pty)
         self.collector.launched(identity)
         self._choose(launched.number)
         panes = self.panes
@@ -237,7 +231,7 @@ class NsviewApp(App[None]):
         if launched.number == self.launches.chosen:
             self._show_chosen()
         else:
-            self._show_children()
+            self.query_one(TerminalPane).show_launches()
 
     @on(Failed)
     def _failed(self, message: Failed) -> None:
@@ -267,21 +261,8 @@ class NsviewApp(App[None]):
         self._compare(self.desk.me, identity)
 
     def _show_chosen(self) -> None:
-        launched = self.launches.front
-        switcher = self.query_one("#terminals", ContentSwitcher)
-        name = "no-terminal" if launched is None else f"terminal-{launched.number}"
-        if switcher.query(f"#{name}"):
-            switcher.current = name
-        else:
-            switcher.current = "no-terminal"
-        self.desk.on_launch.publish(launched)
-        pane = self.query_one("#terminal")
-        pane.border_subtitle = "" if launched is None else printable(f"{launched.pid} {condition(launched)}")
-        self._show_children()
+        self.desk.on_launch.publish(self.launches.front)
         self.refresh_bindings()
-
-    def _show_children(self) -> None:
-        self.query_one(ChildrenBar).show([*self.launches], self.launches.chosen)
 
     @on(ChildrenBar.Chosen)
     def _child_clicked(self, message: ChildrenBar.Chosen) -> None:
@@ -292,13 +273,17 @@ class NsviewApp(App[None]):
         """Give the keys back to the tree."""
         self.action_pane("tree")
 
+    def action_full_screen(self) -> None:
+        """Show the terminal alone on the whole screen, or all again."""
+        self.panes.fill_screen(not self.panes.fills_screen)
+
     # Actions.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave keys to a terminal, a dialog or a line being typed; step only who is held."""
         in_terminal = isinstance(self.focused, ChildTerminal)
-        if in_terminal or action == "leave_terminal":
-            return in_terminal and action == "leave_terminal"
+        if in_terminal or action in ("leave_terminal", "full_screen"):
+            return in_terminal and action in ("leave_terminal", "full_screen")
         if action == "pane" and (isinstance(self.focused, Input) or self.screen.is_modal):
             return False
         if action == "launch" and self.screen.is_modal:
@@ -344,11 +329,14 @@ class NsviewApp(App[None]):
         launched = self.launches.front
         if launched is None:
             return
+        if launched.held is not None:
+            self.launcher.abort(launched.number)
+            return
         if launched.exit is None:
             self.notify(f"{launched.pid} is running: k signals it", severity="warning")
             return
         self.launches.drop(launched.number)
-        self.query(f"#terminal-{launched.number}").remove()
+        self.query_one(TerminalPane).close(launched.number)
         self._choose(self.launches.chosen)
 
     @work
@@ -363,9 +351,6 @@ class NsviewApp(App[None]):
         if target.number is not None:
             self.launcher.signal(target.number, signo)
         else:
-        if launched.held is not None:
-            self.launcher.abort(launched.number)
-            return
             try:
                 send(target.identity, signo)
             except OSError as error:

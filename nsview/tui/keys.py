@@ -76,6 +76,15 @@ KEYS: tuple[Key, ...] = (
         display="Esc Esc",
         first=True,
     ),
+    Key(
+        "f12",
+        "full_screen",
+        "terminal.full_screen",
+        "Full screen",
+        "in the terminal: it alone on the whole screen, and back",
+        footer=True,
+        first=True,
+    ),
     Key("q", "quit", "app.quit", "Quit", "end all launched programs and leave", footer=True),
 )
 

@@ -10,13 +10,13 @@ from itertools import groupby
 from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import ContentSwitcher
 
 from nsview.tui.desk import Desk
 from nsview.tui.diff.panel import DiffGrid, DiffPanel
 from nsview.tui.launching.panel import LaunchPanel, NamespacePicker
 from nsview.tui.processes.table import ProcTable
-from nsview.tui.terminal.children_bar import ChildrenBar
+from nsview.tui.terminal.pane import TerminalPane
 from nsview.tui.terminal.terminal import ChildTerminal
 from nsview.tui.timeline.panel import Timeline, Waterfall
 
@@ -56,17 +56,12 @@ def _tree(desk: Desk) -> Widget:
     return Vertical(ProcTable(id="processes", ordinals=desk.ordinals))
 
 
-def _terminal(_desk: Desk) -> Widget:
-    nothing = Static("A launched program gets its terminal here.", id="no-terminal", markup=False)
-    return Vertical(ChildrenBar(id="children"), ContentSwitcher(nothing, initial="no-terminal", id="terminals"))
-
-
 PANES: tuple[Pane, ...] = (
     Pane("tree", 1, "Processes", Place.LEFT, _tree, ProcTable),
     Pane("launch", 4, "Launch", Place.FORM, lambda desk: LaunchPanel(privileged=desk.privileged), NamespacePicker),
     Pane("diff", 2, "Diff", Place.UPPER, lambda _desk: DiffPanel(), DiffGrid),
     Pane("timeline", 6, "Timeline", Place.LOWER, Timeline, Waterfall),
-    Pane("terminal", 5, "Terminal", Place.LEFT, _terminal, ChildTerminal),
+    Pane("terminal", 5, "Terminal", Place.LEFT, TerminalPane, ChildTerminal),
 )
 """In the order in which Tab goes through them, and the grid lays them out; those at the right stand together."""
 
@@ -105,6 +100,8 @@ class Panes(Grid):
 
     def show(self, pane: str, focus: bool = True) -> None:
         """Bring a pane to the front."""
+        if pane != "terminal":
+            self.fill_screen(False)
         place = PANE_OF[pane].place
         right = place in _RIGHT
         self.query(".-front").remove_class("-front")
@@ -127,6 +124,17 @@ class Panes(Grid):
         if focused is not None and not self.has_class("-zoom"):
             self.show(focused, focus=False)
         self.toggle_class("-zoom")
+
+    @property
+    def fills_screen(self) -> bool:
+        """Whether the terminal has the whole screen."""
+        return self.screen.has_class("-full-screen")
+
+    def fill_screen(self, full: bool) -> None:
+        """Give the terminal the whole screen, without header, footer, tabs and border; or take it back."""
+        self.screen.set_class(full, "-full-screen")
+        if full:
+            self.show("terminal")
 
     def pane_of(self, widget: Widget | None) -> str | None:
         """Return the pane a widget is in."""

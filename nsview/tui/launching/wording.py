@@ -20,10 +20,13 @@ def signal_name(number: int) -> str:
     return signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
 
 
-def condition(launched: Launched) -> str:
-    """Word how a launch stands."""
+_STOPPED = {"T": "stopped", "t": "stopped by a tracer"}
+
+
+def condition(launched: Launched, state: str = "") -> str:
+    """Word how a launch stands; ``state`` is its state's letter (proc_pid_stat(5)), where that was seen."""
     if launched.exit is not None:
         return ending(launched.exit)
     if launched.held is not None:
         return f"held before {launched.plan.steps[launched.held].label}"
-    return "running"
+    return _STOPPED.get(state, "running")

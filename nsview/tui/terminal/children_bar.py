@@ -1,8 +1,8 @@
-"""One line with all launches: number, pid, name, how each is; the chosen one stands out."""
+"""One line with all launches, as tabs: number, pid, name, how each is, whether its bell rang; one is chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -13,6 +13,9 @@ from textual.widgets import Static
 from nsview.host.text import printable
 from nsview.tui.launching.launcher import Launched
 from nsview.tui.launching.wording import condition
+
+_ELSEWHERE = 5
+"""Columns for ``‹12 `` or `` 12›``: how many more there are at that side."""
 
 
 class ChildrenBar(Static):
@@ -32,29 +35,80 @@ class ChildrenBar(Static):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self._places: list[tuple[int, int]] = []
+        self._last: tuple[Sequence[Launched], int | None, Mapping[int, str], Collection[int]] = ((), None, {}, ())
 
-    def show(self, launches: Sequence[Launched], chosen: int | None) -> None:
-        """Show these launches."""
+    def show(
+        self,
+        launches: Sequence[Launched],
+        chosen: int | None,
+        states: Mapping[int, str] | None = None,
+        rung: Collection[int] = (),
+    ) -> None:
+        """Show these launches, with their states by /proc/PID/stat and the numbers of those whose bell rang."""
+        self._last = launches, chosen, states or {}, rung
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Another width has room for others."""
+        self._draw()
+
+    def _draw(self) -> None:
+        launches, chosen, states, rung = self._last
+        self._places = []
         if not launches:
-            self._places = []
             self.update(Content.styled(" no program launched yet: n fills in a launch, F5 launches", "$text-muted"))
             return
+        texts = [tab(one, states.get(one.number, ""), one.number in rung) for one in launches]
+        front = next((at for at, one in enumerate(launches) if one.number == chosen), len(launches) - 1)
+        shown = fitting([cell_len(text) for text in texts], front, self.size.width or 80)
         parts: list[Content] = []
-        self._places = []
-        at = 0
-        # The chosen one first: at the end of a long line it would be cut off.
-        for launched in sorted(launches, key=lambda one: (one.number != chosen, -one.number)):
-            text = f" {launched.number}▸{launched.pid} {printable(launched.title)} · {condition(launched)} "
-            parts.append(Content.styled(text, "reverse" if launched.number == chosen else _style(launched)))
-            at += cell_len(text) + 1
-            self._places.append((at, launched.number))
+        column = 0
+
+        def put(text: str, style: str, leads_to: int) -> None:
+            nonlocal column
+            column += cell_len(text) + 1
+            parts.append(Content.styled(text, style))
+            self._places.append((column, launches[leads_to].number))
+
+        if shown.start:
+            put(f"‹{shown.start}", "$text-muted", shown.start - 1)
+        for at in shown:
+            put(texts[at], "reverse" if at == front else _style(launches[at]), at)
+        if shown.stop < len(texts):
+            put(f"{len(texts) - shown.stop}›", "$text-muted", shown.stop)
         self.update(Content(" ").join(parts))
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the launch clicked on."""
+        """Choose the launch clicked on, or the nearest of those that have no room."""
         number = next((number for end, number in self._places if event.x < end), None)
         if number is not None:
             self.post_message(self.Chosen(number))
+
+
+def tab(launched: Launched, state: str = "", rung: bool = False) -> str:
+    """Word one launch."""
+    bell = " · bell" if rung else ""
+    return f" {launched.number}▸{launched.pid} {printable(launched.title)} · {condition(launched, state)}{bell} "
+
+
+def fitting(widths: Sequence[int], front: int, room: int) -> range:
+    """Return which of the tabs to show: the one in front, and around it as many as fit with a column between them."""
+    if sum(widths) + len(widths) - 1 <= room:
+        return range(len(widths))
+    room -= 2 * _ELSEWHERE
+    first, last, used = front, front, widths[front]
+    grown = True
+    while grown:
+        grown = False
+        if last + 1 < len(widths) and used + 1 + widths[last + 1] <= room:
+            last += 1
+            used += 1 + widths[last]
+            grown = True
+        if first and used + 1 + widths[first - 1] <= room:
+            first -= 1
+            used += 1 + widths[first]
+            grown = True
+    return range(first, last + 1)
 
 
 def _style(launched: Launched) -> str:

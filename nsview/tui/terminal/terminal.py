@@ -287,7 +287,7 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
     # Keys --------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
-        """Type the key into the program; a second Esc at once after the first leaves."""
+        """Type the key into the program; a second Esc at once after the first leaves, and one where it has ended."""
         event.stop()
         event.prevent_default()
         if self._look_back(event.key):
@@ -298,7 +298,7 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
             if escaped:
                 self._send_escape()
             keys_sent.send(event, self.board)
-        elif escaped:
+        elif escaped or not self.attached:
             self.post_message(self.Left())
         elif not looked_back:
             self._escape = self.set_timer(LEAVE_WITHIN, self._send_escape)
