@@ -74,9 +74,9 @@ def end_options(argv: Sequence[str]) -> list[str]:
     return reading.end_options(argv, _OPTIONS)
 
 
-def spec_of(asked: argparse.Namespace) -> Spec:
-    """The Spec that parsed options ask for. Raises SpecError."""
-    spec = profile.base_of(asked)
+def spec_of(asked: argparse.Namespace, base: Spec | None = None) -> Spec:
+    """The Spec that parsed options ask for, begun from ``base`` or their profile. Raises SpecError."""
+    spec = profile.base_of(asked) if base is None else base
     for fields in _MEANINGS:
         spec = replace(spec, **fields(asked, spec))
     return spec

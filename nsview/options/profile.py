@@ -36,14 +36,19 @@ def base_of(asked: argparse.Namespace) -> Spec:
     return Spec(**{"args": (), **said})
 
 
+def text_of(spec: Spec, path: str) -> str:
+    """What a file of this name, read by ``--profile``, has to hold. Raises SpecError."""
+    from spawner.saved.file import dump, format_of
+
+    # None is not told from nothing said, and nothing said is SIGKILL; prctl(2) takes 0 for no signal.
+    return dump(replace(spec, pdeathsig=spec.pdeathsig or 0), format_of(path))
+
+
 def save(asked: argparse.Namespace, spec: Spec) -> None:
     """Save what was asked for, if that was asked for too. Raises SpecError."""
     if asked.save_profile is None:
         return
-    from spawner.saved.file import dump, format_of
-
-    # None is not told from nothing said, and nothing said is SIGKILL; prctl(2) takes 0 for no signal.
-    text = dump(replace(spec, pdeathsig=spec.pdeathsig or 0), format_of(asked.save_profile))
+    text = text_of(spec, asked.save_profile)
     try:
         fd = os.open(
             asked.save_profile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600

@@ -21,7 +21,8 @@ from nsview.tui.app import NsviewApp
 from nsview.tui.comfort.help import Help
 from nsview.tui.diff.panel import DiffGrid
 from nsview.tui.keys import KEYS, LEAVE_TERMINAL
-from nsview.tui.launching.panel import LaunchPanel, NamespacePicker, Picker
+from nsview.tui.launching.panel import LaunchPanel
+from nsview.tui.launching.pickers import NamespacePicker, Picker
 from nsview.tui.panes import PANE_OF, Panes
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.children_bar import ChildrenBar
@@ -178,7 +179,7 @@ async def test_failed_launch_says_which_step_and_why(nothing_left: Census) -> No
 
 async def test_refused_form_is_not_launched(nothing_left: Census) -> None:
     async with running() as (app, pilot):
-        app.query_one("#hostname", Input).value = "demo"
+        app.query_one(LaunchPanel).put("--hostname", "demo")
         await until(lambda: app.query_one(LaunchPanel).outlook.problems)
         await pilot.press("f5")
         await until(lambda: app.query_one(Panes).pane == "launch")
@@ -292,7 +293,7 @@ async def test_help_is_about_the_pane_that_has_the_focus() -> None:
 
 
 async def test_palette_has_every_key_and_every_preset() -> None:
-    from nsview.tui.launching.form import PRESETS
+    from nsview.tui.launching.presets import PRESETS
 
     async with running() as (app, _pilot):
         commands = {command.title for command in app.get_system_commands(app.screen)}

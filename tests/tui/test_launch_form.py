@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
 
-from nsview.tui.launching.form import DAY, PRESETS, Form, FormError, Ids, Origin, hold_before, outlook, spec_of, words
+from nsview.tui.launching.form import Form, FormError, Ids, Origin, filled, hold_before, outlook, spec_of, words
+from nsview.tui.launching.presets import DAY, PRESETS
 from spawner import IDMapping, Mechanism, Stdio, TimeOffset
 from spawner.namespaces import KINDS
 
-ROOT = Origin(0, 0, env={"PATH": "/bin:/usr/bin", "LINES": "5", "NO_COLOR": "1"})
-USER = Origin(1000, 1001, privileged=False, env={"PATH": "/bin"})
+ROOT = Origin(env={"PATH": "/bin:/usr/bin", "LINES": "5", "NO_COLOR": "1"})
+ME = os.geteuid()
+USER = Origin(privileged=False, env={"PATH": "/bin"})
 
 
 def test_command_line_is_split_as_a_shell_would() -> None:
@@ -29,13 +32,11 @@ def test_unreadable_command_line_is_explained(command: str, remedy: str) -> None
 
 
 def test_all_unreadable_fields_are_named_at_once() -> None:
-    found = outlook(Form(command="'", boottime="soon", monotonic="1.5"), ROOT)
+    found = outlook(filled(Form(command="'"), {"--boottime": "soon", "--monotonic": "1.5"}), ROOT)
     assert len(found.problems) == 3
     assert found.plan is None
-    assert {word for problem in found.problems for word in ("boottime", "monotonic") if word in problem.message} == {
-        "boottime",
-        "monotonic",
-    }
+    assert set(found.wrong) == {"--boottime", "--monotonic"}
+    assert found.wrong["--boottime"] == "'soon' is not a whole number of seconds"
 
 
 def test_program_gets_a_terminal_of_its_own_and_dies_with_us() -> None:
@@ -47,7 +48,7 @@ def test_program_gets_a_terminal_of_its_own_and_dies_with_us() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ids", "maps"), [(Ids.ROOT, (IDMapping(0, 1000),)), (Ids.SAME, (IDMapping(1000, 1000),)), (Ids.NONE, ())]
+    ("ids", "maps"), [(Ids.ROOT, (IDMapping(0, ME),)), (Ids.SAME, (IDMapping(ME, ME),)), (Ids.NONE, ())]
 )
 def test_ids_are_mapped_into_a_user_namespace(ids: Ids, maps: tuple[IDMapping, ...]) -> None:
     assert spec_of(Form(namespaces=frozenset({"user"}), ids=ids), USER).uid_mappings == maps
@@ -58,7 +59,7 @@ def test_ids_are_not_mapped_without_a_user_namespace() -> None:
 
 
 def test_offsets_may_go_back() -> None:
-    spec = spec_of(Form(namespaces=frozenset({"time"}), boottime="-60"), ROOT)
+    spec = spec_of(Form(namespaces=frozenset({"time"})).put("--boottime", "-60"), ROOT)
     assert spec.time_offsets == (("boottime", TimeOffset(-60)),)
 
 
@@ -85,7 +86,7 @@ def test_without_privilege_the_user_namespace_is_suggested() -> None:
 
 
 def test_hostname_without_a_uts_namespace_is_refused_with_the_remedy() -> None:
-    (problem,) = outlook(Form(hostname="demo"), ROOT).problems
+    (problem,) = outlook(Form().put("--hostname", "demo"), ROOT).problems
     assert "uts" in problem.message
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from textual.app import App, SystemCommand
 
 from nsview.tui.keys import KEYS
-from nsview.tui.launching.form import PRESETS
+from nsview.tui.launching.presets import PRESETS
 
 LEFT_OUT = ("Screenshot", "Quit", "Keys")
 """Textual's own that are not offered: its screenshot would open a browser as us; the others we have."""

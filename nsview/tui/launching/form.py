@@ -1,18 +1,23 @@
-"""What a person filled in on the launch panel, as a value: presets, and from the form to a Spec. Pure."""
+"""What a person filled in on the launch panel, as a value, and from it to words, a Spec and a plan. Pure.
+
+There is one way from a form to a Spec: the words that `nsview run` would be given, read by its own parser.
+"""
 
 from __future__ import annotations
 
-import shlex
-import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
-from spawner import IDMapping, Mechanism, Plan, Problem, Spec, SpecError, Stdio, TimeOffset, compile_spec
+from nsview import options
+from nsview.options import namespaces as namespace_options
+from nsview.tui.launching import sections
+from nsview.tui.launching.sections import ROWS, RowError, wrong_with
+from spawner import Mechanism, Plan, Problem, Spec, SpecError, Stdio, compile_spec
+from spawner.flags import format_mask
 from spawner.namespaces import KINDS, flags_of
 from spawner.rules import Caller, When, refusals
-
-DAY = 86400
 
 
 class Ids(StrEnum):
@@ -23,167 +28,152 @@ class Ids(StrEnum):
     SAME = "same id inside"
 
 
+_MAPPED_BY = {Ids.ROOT: "--map-root-user", Ids.SAME: "--map-current-user"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """The launch panel's fields, as they were typed. Empty text means not set."""
+    """The launch panel's fields, as they were typed.
+
+    ``fields``: what the rows of sections.py hold, by key; a row that holds nothing is not in it.
+    ``kept``: fields of a Spec that no row shows, from a profile; they are launched and saved all the same.
+    """
 
     command: str = "sh"
     namespaces: frozenset[str] = frozenset()
     clone_flags: int = 0
     ids: Ids = Ids.ROOT
-    mount_proc: bool = False
-    hostname: str = ""
-    domainname: str = ""
-    monotonic: str = ""
-    boottime: str = ""
-    cwd: str = ""
     via: Mechanism = Mechanism.AUTO
     hold: bool = False
+    fields: tuple[tuple[str, str], ...] = ()
+    kept: tuple[tuple[str, Any], ...] = ()
 
     def toggle(self, namespace: str) -> Form:
         """Pick a namespace (OCI name), or drop it."""
         return replace(self, namespaces=self.namespaces ^ {namespace})
 
+    def text(self, key: str) -> str:
+        """What a row holds; empty where it holds nothing."""
+        return dict(self.fields).get(key, "")
+
+    def put(self, key: str, text: str) -> Form:
+        """The form with another text in a row; an empty one takes the row out. Raises KeyError for no row."""
+        held = {**dict(self.fields), ROWS[key].key: text}
+        return replace(self, fields=tuple((name, held[name]) for name in ROWS if held.get(name)))
+
+
+def filled(form: Form, texts: Mapping[str, str]) -> Form:
+    """The form with these texts in its rows."""
+    for key, text in texts.items():
+        form = form.put(key, text)
+    return form
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who launches, and from where: effective ids, privilege, environment, rows and columns of the terminal."""
+    """Who launches, and from where: privilege, environment, rows and columns of the terminal."""
 
-    uid: int
-    gid: int
     privileged: bool = True
     """Whether we have CAP_SYS_ADMIN here."""
     env: Mapping[str, str] = field(default_factory=dict)
     window: tuple[int, int] = (24, 80)
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A named way to fill in the form. The command line stays as it is."""
-
-    name: str
-    title: str
-    does: str
-    form: Form
-
-
-_CONTAINER = Form(
-    namespaces=frozenset({"mount", "uts", "ipc", "network", "pid", "user", "cgroup"}),
-    mount_proc=True,
-    hostname="box",
-)
-
-
-def _alone(name: str, isolates: str) -> Preset:
-    form = Form(namespaces=frozenset({name}), ids=Ids.NONE)
-    return Preset(f"only-{name}", f"only {name}", f"one new namespace: {isolates}", form)
-
-
-PRESETS: tuple[Preset, ...] = (
-    Preset("plain", "plain child", "nothing new: the cheapest way there is", Form()),
-    Preset("fork", "plain fork", "copies the page tables, as in 1971", Form(via=Mechanism.FORK)),
-    Preset("vfork", "vfork", "borrows the memory and suspends us until execve", Form(via=Mechanism.VFORK)),
-    Preset("posix_spawn", "posix_spawn", "the C library's own, for comparison", Form(via=Mechanism.POSIX_SPAWN)),
-    *(_alone(kind.name, kind.isolates) for kind in KINDS),
-    Preset(
-        "rootless",
-        "rootless (unshare -r)",
-        "a user namespace in which you are root; needs no privilege",
-        Form(namespaces=frozenset({"user"})),
-    ),
-    Preset("container", "container-like", "all but time, root inside, its own /proc, named box", _CONTAINER),
-    Preset(
-        "two-step",
-        "container by fork+unshare",
-        "the same in the old way: fork first, then unshare",
-        replace(_CONTAINER, via=Mechanism.FORK_UNSHARE),
-    ),
-    Preset(
-        "day-ahead",
-        "a day ahead",
-        "clocks since boot that are 24 hours further; see /proc/uptime",
-        Form(namespaces=frozenset({"time"}), monotonic=str(DAY), boottime=str(DAY)),
-    ),
-    Preset(
-        "hold",
-        "container, held before exec",
-        "all set up, waiting for you to look before the program starts",
-        replace(_CONTAINER, hold=True),
-    ),
-)
-"""In the order in which the panel offers them."""
-
-PRESET_OF = {preset.name: preset for preset in PRESETS}
-
-
 class FormError(ValueError):
-    """A field that cannot be read; ``problems`` says which and why."""
+    """Fields that cannot be read; ``problems`` says which and why, ``wrong`` by the keys of their rows."""
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: Problem, wrong: Mapping[str, str] | None = None) -> None:
         super().__init__("; ".join(map(str, problems)))
         self.problems = problems
+        self.wrong = dict(wrong or {})
 
 
 def words(command: str) -> tuple[str, ...]:
     """Split a command line as sh does, without expanding anything; raises FormError."""
     try:
-        found = tuple(shlex.split(command))
-    except ValueError as error:
-        remedy = "end the quotation" if "quotation" in str(error) else "put something after the backslash"
-        raise FormError(Problem(f"the command line cannot be split: {error}".lower(), remedy)) from error
+        found = tuple(sections.split(command))
+    except RowError as error:
+        message, _, remedy = str(error).partition("; ")
+        raise FormError(Problem(f"the command line cannot be split: {message}", remedy)) from error
     if not found:
         raise FormError(Problem("no program to run", "type a command line such as: sh"))
     return found
 
 
-def _offset(field_name: str, text: str) -> tuple[tuple[str, TimeOffset], ...]:
-    if not text.strip():
-        return ()
+def words_of(form: Form) -> tuple[str, ...]:
+    """The words that follow `nsview run` on a command line of the same meaning, but for what is ``kept``.
+
+    What a program launched here gets besides is a terminal of its own. Raises FormError for what cannot be split.
+    """
+    program = words(form.command)
+    return (*option_words(form), *(("--",) if program[0].startswith("-") else ()), *program)
+
+
+def option_words(form: Form) -> tuple[str, ...]:
+    """Those of them that come before the program. Raises FormError."""
     try:
-        return ((field_name, TimeOffset(int(text.strip()))),)
-    except ValueError as error:
-        message = f"{field_name} offset {text.strip()!r} is not a whole number of seconds"
-        raise FormError(Problem(message, f"a day is {DAY}, and -60 goes back a minute")) from error
+        return tuple(word for option in _said(form) for word in option)
+    except RowError as error:
+        raise FormError(Problem(str(error))) from error
+
+
+def _said(form: Form) -> Iterator[tuple[str, ...]]:
+    """Each option with its values, in the order of `nsview run --help`."""
+    for kind in KINDS:
+        name = f"--{namespace_options.long_name(kind.name)}"
+        if path := form.text(name):
+            yield (f"{name}={path}",)
+        elif kind.name in form.namespaces:
+            yield (name,)
+    if form.clone_flags:
+        yield "--clone-flags", format_mask(form.clone_flags).replace("|", ",")
+    if form.via is not Mechanism.AUTO:
+        yield "--via", form.via.value
+    if "user" in form.namespaces and form.ids in _MAPPED_BY:
+        yield (_MAPPED_BY[form.ids],)
+    for key, text in form.fields:
+        if key in sections.KEPT_AT:
+            continue
+        row = ROWS[key]
+        for name, *values in sections.values(row, text):
+            rest = row.options[0].rest
+            if rest.get("nargs") != "?":
+                yield name, *values
+            else:
+                yield (name,) if values == [str(rest.get("const"))] else (f"{name}={values[0]}",)
+
+
+def plain_spec(form: Form, base: Spec | None = None) -> Spec:
+    """The Spec that `nsview run` makes of the form's words. Raises FormError and SpecError."""
+    said = words_of(form)
+    if base is None:
+        base = Spec(args=(), **dict(form.kept))
+    return options.spec_of(sections.parsed(said), base)
 
 
 def spec_of(form: Form, by: Origin) -> Spec:
     """Make the Spec that the form describes; raises FormError for fields that cannot be read.
 
     The program gets a terminal of its own, and is killed when we die. posix_spawn(3) has attributes for neither.
+    Raises SpecError for fields that do not go together.
     """
+    check(form)
+    base = Spec(**{"args": (), "env": tuple(environment(by.env).items()), **dict(form.kept)})
+    spawns = form.via is Mechanism.POSIX_SPAWN
+    return replace(plain_spec(form, base), stdio=Stdio.NULL if spawns else Stdio.PTY, window=by.window)
+
+
+def check(form: Form) -> None:
+    """Raise FormError for each field that cannot be read by itself, all at once."""
     problems: list[Problem] = []
-    args: tuple[str, ...] = ()
-    offsets: tuple[tuple[str, TimeOffset], ...] = ()
     try:
-        args = words(form.command)
+        words(form.command)
     except FormError as error:
         problems += error.problems
-    for name, text in (("monotonic", form.monotonic), ("boottime", form.boottime)):
-        try:
-            offsets += _offset(name, text)
-        except FormError as error:
-            problems += error.problems
+    wrong = {key: sentence for key, text in form.fields if (sentence := wrong_with(ROWS[key], text))}
+    problems += [Problem(f"{ROWS[key].label}: {sentence}") for key, sentence in wrong.items()]
     if problems:
-        raise FormError(*problems)
-    user = "user" in form.namespaces
-    spawns = form.via is Mechanism.POSIX_SPAWN
-    return Spec(
-        args=args,
-        env=tuple(environment(by.env).items()),
-        cwd=form.cwd or None,
-        namespaces=form.namespaces,
-        uid_mappings=_map(form.ids, by.uid) if user else (),
-        gid_mappings=_map(form.ids, by.gid) if user else (),
-        hostname=form.hostname or None,
-        domainname=form.domainname or None,
-        time_offsets=offsets,
-        mount_proc="/proc" if form.mount_proc else None,
-        clone_flags=form.clone_flags,
-        via=form.via,
-        stdio=Stdio.NULL if spawns else Stdio.PTY,
-        window=by.window,
-        pdeathsig=None if spawns else signal.SIGKILL,
-    )
+        raise FormError(*problems, wrong=wrong)
 
 
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
@@ -192,23 +182,17 @@ def environment(ours: Mapping[str, str]) -> dict[str, str]:
     return env | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
-def _map(ids: Ids, own: int) -> tuple[IDMapping, ...]:
-    match ids:
-        case Ids.NONE:
-            return ()
-        case Ids.ROOT:
-            return (IDMapping(0, own),)
-        case Ids.SAME:
-            return (IDMapping(own, own),)
-
-
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What would happen if the form were launched now: a Spec and its Plan, or the problems in the way."""
+    """What would happen if the form were launched now: a Spec and its Plan, or the problems in the way.
+
+    ``wrong``: what is wrong with single rows, by their keys.
+    """
 
     spec: Spec | None = None
     plan: Plan | None = None
     problems: tuple[Problem, ...] = ()
+    wrong: Mapping[str, str] = field(default_factory=dict)
 
 
 def outlook(form: Form, by: Origin) -> Outlook:
@@ -216,6 +200,8 @@ def outlook(form: Form, by: Origin) -> Outlook:
     try:
         spec = spec_of(form, by)
     except FormError as error:
+        return Outlook(problems=error.problems, wrong=error.wrong)
+    except SpecError as error:
         return Outlook(problems=error.problems)
     problems = _unprivileged(spec, by)
     try:

@@ -1,0 +1,54 @@
+"""The words of the launch panel: what is wrong, the plan, and what the flag or option under the cursor does."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from nsview.host.text import printable
+from nsview.tui.launching.form import Outlook
+from nsview.tui.launching.sections import Row, Shape, told
+from spawner import Plan
+from spawner.flags import Flag
+
+
+def about_flag(flag: Flag) -> Content:
+    """What a clone flag does."""
+    return Content.assemble((flag.name, "bold"), f" {flag.does} ", (f"After exec: {flag.after_exec}", "dim"))
+
+
+def about_row(row: Row, line: str, wrong: str) -> Content:
+    """What an option does, or the one in the line under the cursor, and first what is wrong with what is typed."""
+    parts = []
+    if wrong:
+        parts.append(Content.styled(f"✗ {printable(wrong)}", "$text-error"))
+    if row.shape is Shape.LINES:
+        parts.append(Content(told(row, line)))
+    else:
+        parts.append(Content.assemble((f"{row.key} {row.takes}".strip(), "bold"), f" {row.help}"))
+    return Content("\n").join(parts)
+
+
+def problems_text(outlook: Outlook) -> Content:
+    """Each problem with its remedy."""
+    lines = []
+    for problem in outlook.problems:
+        lines.append(Content.styled(f"✗ {printable(problem.message)}", "$text-error"))
+        if problem.remedy:
+            lines.append(Content.styled(f"  → {printable(problem.remedy)}", "$text-success"))
+    return Content("\n").join(lines)
+
+
+def plan_text(plan: Plan) -> Content:
+    """Every step of a plan under its phases, and first which call makes the child and why."""
+    lines = [Content.assemble((f"{plan.mechanism}", "bold"), f": {plan.why}")]
+    lines += [Content.styled(f"note: {note}", "$text-warning") for note in plan.notes]
+    lines.append(Content.styled(plan.birth, "$text-accent"))
+    width = len(str(len(plan.steps)))
+    phase = ""
+    for index, step in enumerate(plan.steps):
+        head = f"{step.phase}" if step.phase != phase else ""
+        phase = step.phase
+        if head:
+            lines.append(Content.styled(head, "$text-muted italic"))
+        lines.append(Content.assemble((f"{index:{width}} ", "dim"), printable(str(step))))
+    return Content("\n").join(lines)
