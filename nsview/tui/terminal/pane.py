@@ -80,7 +80,7 @@ class TerminalPane(Vertical):
 
     async def add(self, number: int, pty: int) -> None:
         """Give a launch its terminal; ``pty`` is the pane's from here on."""
-        terminal = ChildTerminal(id=f"terminal-{number}")
+        terminal = ChildTerminal(self.window, id=f"terminal-{number}")
         await self._switcher.add_content(terminal)
         terminal.attach(pty)
 

@@ -74,14 +74,17 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
             self.terminal = terminal
             super().__init__()
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(command="", id=id, classes=classes)
+    def __init__(self, window: tuple[int, int] = (24, 80), *, id: str | None = None) -> None:
+        """Set up; ``window``: the rows and columns that the pty has already."""
+        super().__init__(command="", id=id)
         self.history = History()
         self.looking = LookingBack(self.history)
         self.rung = False
         self._palette_gen = -1
         bound(self.board)
         scrolled_off.keep(self.board, self.history)
+        rows, columns = window
+        self.board.resize(columns, rows)
         self._wire: Wire | None = None
         self._paint: Timer | None = None
         self._painted = 0.0
