@@ -11,16 +11,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from machine import PLAIN, record, snapshot
+from machine import record, snapshot
 from screen import DEADLINE, until
 from textual import on
 from textual.app import App
 
-from nsview.host.process import ProcessGoneError
 from nsview.host.snapshot import Snapshot, take
-from nsview.tui.collecting.collector import Collector, Frame, Pair
+from nsview.tui.collecting.collector import Collector, Frame
 from nsview.tui.collecting.lane import Lane
-from nsview.tui.processes.rows import Reference, View
+from nsview.tui.processes.view import Reference, View
 
 LONG = 3600.0
 """An interval that does not pass in a test: what happens then was asked for."""
@@ -31,9 +30,8 @@ class CollectingApp(App[None]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
-        self.collector = Collector(self, **options)
+        self.collector = Collector(self, **{"events": None, **options})
         self.frames: list[Frame] = []
-        self.comparisons: list[Any] = []
         self.failures: list[Collector.Failed] = []
 
     @on(Collector.Arrived)
@@ -41,12 +39,6 @@ class CollectingApp(App[None]):
         frame = self.collector.take_frame()
         if frame is not None:
             self.frames.append(frame)
-
-    @on(Collector.Compared)
-    def take_comparison(self) -> None:
-        comparison = self.collector.take_comparison()
-        if comparison is not None:
-            self.comparisons.append(comparison)
 
     @on(Collector.Failed)
     def note_failure(self, event: Collector.Failed) -> None:
@@ -183,77 +175,6 @@ def test_a_slow_ui_gets_the_newest_frame_and_one_wake_up():
     assert collector.take_frame() is None
 
 
-def test_watched_pair_is_compared_and_compared_again(child):
-    async def script(app: CollectingApp) -> None:
-        records = take().records
-        pair = Pair(records[os.getpid()].identity, records[child.pid].identity)
-        app.collector.watch(pair)
-        assert app.collector.watched == pair
-        await until(lambda: len(app.comparisons) >= 2)
-        row = next(row for row in app.comparisons[0].rows if row.section == "identity")
-        assert (row.attribute, row.child) == ("pid", str(child.pid))
-        app.collector.watch(None)
-
-    collect(script, interval=0.02)
-
-
-def test_the_end_of_a_watched_process_is_told(child):
-    async def script(app: CollectingApp) -> None:
-        records = take().records
-        pair = Pair(records[os.getpid()].identity, records[child.pid].identity)
-        app.collector.watch(pair)
-        await until(lambda: app.comparisons and app.comparisons[-1].rows)
-        child.kill()
-        await until(lambda: app.comparisons[-1].missing == pair.child)
-        assert app.comparisons[-1].rows is None
-
-    collect(script, interval=0.02)
-
-
-def test_a_reused_pid_is_not_compared_in_place_of_the_one_watched(child):
-    async def script(app: CollectingApp) -> None:
-        records = take().records
-        child_now = records[child.pid].identity
-        app.collector.watch(Pair(records[os.getpid()].identity, (child.pid, child_now[1] - 1)))
-        await until(lambda: app.comparisons)
-        assert app.comparisons[0].missing == (child.pid, child_now[1] - 1)
-
-    collect(script, interval=LONG)
-
-
-def test_a_process_that_ends_while_it_is_compared_is_missing():
-    def gone(parent: int, child: int, *_: Any) -> Any:
-        raise ProcessGoneError(child)
-
-    async def script(app: CollectingApp) -> None:
-        app.collector.watch(Pair(PLAIN.identity, (5, 5)))
-        await until(lambda: app.comparisons)
-        assert app.comparisons[0].missing == (5, 5)
-
-    collect(script, interval=LONG, snapshot=made_up(snapshot(record(5))), compare=gone)
-
-
-def test_a_comparison_of_a_pair_no_longer_watched_is_not_given():
-    released = threading.Event()
-    entered = threading.Event()
-
-    def slow(parent: int, child: int, *_: Any) -> Any:
-        if child == 5:
-            entered.set()
-            assert released.wait(DEADLINE)
-        return ()
-
-    async def script(app: CollectingApp) -> None:
-        app.collector.watch(Pair(PLAIN.identity, (5, 5)))
-        await until(entered.is_set)
-        app.collector.watch(Pair(PLAIN.identity, (6, 6)))
-        released.set()
-        await until(lambda: app.comparisons)
-        assert [comparison.pair.child for comparison in app.comparisons] == [(6, 6)]
-
-    collect(script, interval=LONG, snapshot=made_up(snapshot(record(5), record(6))), compare=slow)
-
-
 def test_a_refusal_of_the_kernel_is_told_and_tried_again():
     answers = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
 
@@ -326,7 +247,7 @@ def test_lanes_end_by_themselves_when_nobody_is_left_to_tell():
         def post_message(self, message: Any) -> bool:
             raise RuntimeError("Event loop is closed")
 
-    collector = Collector(Gone(), interval=0.01)
+    collector = Collector(Gone(), interval=0.01, events=None)
     collector.start()
     for lane in collector._lanes:
         lane.join()

@@ -9,7 +9,8 @@ from machine import PLAIN, history, in_namespaces, record, snapshot
 
 from nsview.host.history import GONE_MOST, advance
 from nsview.host.snapshot import TICKS_PER_SECOND
-from nsview.tui.processes.rows import Reference, Rows, View
+from nsview.tui.processes.rows import Rows
+from nsview.tui.processes.view import Reference, View
 
 
 def drawn(rows: Rows) -> list[str]:

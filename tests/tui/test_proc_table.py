@@ -17,8 +17,10 @@ from textual.pilot import Pilot
 
 from nsview.host.snapshot import take
 from nsview.tui.processes.columns import COLUMNS, fit
-from nsview.tui.processes.rows import Reference, Rows, View
-from nsview.tui.processes.table import ProcTable, shortened
+from nsview.tui.processes.command import shortened
+from nsview.tui.processes.rows import Rows
+from nsview.tui.processes.table import ProcTable
+from nsview.tui.processes.view import Reference, View
 
 
 class Recording(ProcTable):
@@ -141,7 +143,7 @@ def test_marks_of_own_new_and_gone_processes():
         assert (await shown(app, "p5")).startswith("●✝")
         assert "p5 exited 3" in await shown(app, "p5")
         assert (await shown(app, "p6 gone")).startswith(" ✝")
-        assert (await shown(app, "p7")).startswith("◈+")
+        assert (await shown(app, "p7")).startswith("◎+")
 
     play(script)
 
@@ -308,7 +310,7 @@ def test_keys_ask_for_another_view():
     async def script(app: TableApp, pilot: Pilot[None]) -> None:
         past = history(snapshot(record(5)))
         app.table.show(Rows(past))
-        await pilot.press("=", "t", "down", "space")
+        await pilot.press("=", "t", "down", "m")
         await until(lambda: len(app.views) == 3)
         assert app.views == [
             View(Reference.INIT),

@@ -9,17 +9,15 @@ from time import monotonic_ns
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from nsview.host.difference import DiffRow, compare_processes
 from nsview.host.history import History, advance
 from nsview.host.model import Identity
-from nsview.host.process import ProcessGoneError
 from nsview.host.snapshot import Snapshot, take
 from nsview.host.users import user_name
 from nsview.tui.collecting.lane import Lane
-from nsview.tui.processes.rows import AS_TREE, Rows, View
-
-Compare = Callable[[int, int, int | None, int | None], tuple[DiffRow, ...]]
-"""As :func:`nsview.host.difference.compare_processes`."""
+from nsview.tui.collecting.listener import Listener, Open, proc_events
+from nsview.tui.processes.rows import Rows
+from nsview.tui.processes.scene import CommandLines
+from nsview.tui.processes.view import AS_TREE, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +33,15 @@ class Frame:
     arranging_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A parent and a child to compare."""
-
-    parent: Identity
-    child: Identity
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """How a child differs from its parent.
-
-    ``rows`` is None, and ``missing`` names who, when one of the two is gone or only waits to be reaped.
-    """
-
-    pair: Pair
-    rows: tuple[DiffRow, ...] | None
-    missing: Identity | None = None
-
-
 class Collector:
-    """Three lanes: snapshots at an interval, rows arranged from the newest, the watched pair compared.
+    """Two lanes: snapshots at an interval, rows arranged from the newest.
 
-    ``target``, the app or a widget of it, is sent :class:`Arrived`, :class:`Compared` and :class:`Failed`.
+    ``target``, the app or a widget of it, is sent :class:`Arrived` and :class:`Failed`.
     All methods return at once, but for :meth:`stop`, and are called from the UI's thread.
     """
 
     class Arrived(Message):
         """There is a newer frame: :meth:`Collector.take_frame` has it."""
-
-    class Compared(Message):
-        """There is a newer comparison: :meth:`Collector.take_comparison` has it."""
 
     class Failed(Message):
         """Something could not be done; ``fatal``: that lane has ended, else it will be tried again."""
@@ -89,17 +64,20 @@ class Collector:
         interval: float = 1.0,
         view: View = AS_TREE,
         snapshot: Callable[[Iterable[int] | None], Snapshot] = take,
-        compare: Compare = compare_processes,
+        events: Open | None = proc_events,
     ) -> None:
-        """Set up the lanes, which :meth:`start` starts; ``snapshot`` and ``compare`` do the looking."""
+        """Set up the lanes, which :meth:`start` starts; ``snapshot`` does the looking.
+
+        ``events`` opens what tells how processes end; where that is refused, or None, it is not known.
+        """
         self._target = target
         self._snapshot = snapshot
-        self._compare = compare
+        self._listener = Listener(events)
+        self._commands = CommandLines()
         self._view = view
         self._history: History | None = None
         self._launches: dict[Identity, str | None] = {}
         self._users: dict[int, str] = {}
-        self._pair: Pair | None = None
         self._scanning: Lane[None] = Lane(
             "nsview-snapshot", self._scan, lambda: None, self._failing("reading the processes"), interval
         )
@@ -109,14 +87,7 @@ class Collector:
             lambda: self._post(self.Arrived()),
             self._failing("arranging the processes"),
         )
-        self._comparing = Lane(
-            "nsview-compare",
-            self._compare_pair,
-            lambda: self._post(self.Compared()),
-            self._failing("comparing two processes"),
-            interval,
-        )
-        self._lanes = (self._scanning, self._arranging, self._comparing)
+        self._lanes = (self._scanning, self._arranging)
 
     def start(self) -> None:
         """Start looking; the first frame comes as soon as it is there."""
@@ -129,6 +100,12 @@ class Collector:
             lane.end()
         for lane in self._lanes:
             lane.join()
+        self._listener.close()
+
+    @property
+    def unheard(self) -> str | None:
+        """Say why the kernel does not tell us how processes end; None while it does, or has not been asked."""
+        return self._listener.unheard
 
     @property
     def paused(self) -> bool:
@@ -138,12 +115,10 @@ class Collector:
     def pause(self) -> None:
         """Let the picture stand still; :meth:`refresh_now` still takes a new one."""
         self._scanning.pause()
-        self._comparing.pause()
 
     def resume(self) -> None:
         """Look at the machine again at the interval, beginning at once."""
         self._scanning.resume()
-        self._comparing.resume()
 
     @property
     def interval(self) -> float:
@@ -153,12 +128,10 @@ class Collector:
     @interval.setter
     def interval(self, seconds: float) -> None:
         self._scanning.interval = seconds
-        self._comparing.interval = seconds
 
     def refresh_now(self) -> None:
-        """Look at the machine and at the watched pair now."""
+        """Look at the machine now."""
         self._scanning.ask()
-        self._comparing.ask()
 
     def show_as(self, view: View) -> None:
         """Arrange the rows by another view, from the snapshot at hand."""
@@ -175,30 +148,22 @@ class Collector:
         self._launches = {**self._launches, identity: how}
         self.refresh_now()
 
-    def watch(self, pair: Pair | None) -> None:
-        """Compare this parent and child from now on, at once and then at the interval; None: nobody."""
-        self._pair = pair
-        self._comparing.ask()
-
-    @property
-    def watched(self) -> Pair | None:
-        """The pair that is compared."""
-        return self._pair
-
     def take_frame(self) -> Frame | None:
         """Return the newest frame; None if it was taken before."""
         return self._arranging.newest()
 
-    def take_comparison(self) -> Comparison | None:
-        """Return the newest comparison; None if it was taken before or is of a pair no longer watched."""
-        comparison = self._comparing.newest()
-        return comparison if comparison is not None and comparison.pair == self._pair else None
-
     # In the lanes' threads. What both sides use is replaced whole, never changed.
 
     def _scan(self) -> None:
-        self._history = advance(self._history, self._snapshot(None))
+        snapshot = self._snapshot(None)
+        events = self._listener.told()
+        self._history = advance(self._history, snapshot, events)
+        for event in events or ():
+            if event.what == "exec":
+                self._commands.forget(event.pid)
+        self._commands.keep_only(snapshot.records)
         self._arranging.ask()
+        self._listener.begin()
 
     def _arrange(self) -> Frame | None:
         began = monotonic_ns()
@@ -206,7 +171,7 @@ class Collector:
         if history is None:
             return None
         self._name_users(history.newest)
-        rows = Rows(history, self._view, self._launches, self._users)
+        rows = Rows(history, self._view, self._launches, self._users, self._commands)
         return Frame(rows, history.newest, monotonic_ns() - began)
 
     def _name_users(self, snapshot: Snapshot) -> None:
@@ -214,21 +179,6 @@ class Collector:
         uids = {record.uid for record in snapshot.records.values() if record.uid is not None}
         if unnamed := uids - self._users.keys():
             self._users = {**self._users, **{uid: user_name(uid) for uid in unnamed}}
-
-    def _compare_pair(self) -> Comparison | None:
-        pair = self._pair
-        if pair is None:
-            return None
-        records = self._snapshot((pair.parent[0], pair.child[0])).records
-        for identity in (pair.child, pair.parent):
-            record = records.get(identity[0])
-            if record is None or record.identity != identity or record.is_zombie:
-                return Comparison(pair, None, identity)
-        (parent, parent_start), (child, child_start) = pair.parent, pair.child
-        try:
-            return Comparison(pair, self._compare(parent, child, parent_start, child_start))
-        except ProcessGoneError as gone:
-            return Comparison(pair, None, pair.child if gone.pid == child else pair.parent)
 
     def _failing(self, doing: str) -> Callable[[Exception], None]:
         return lambda error: self._post(self.Failed(doing, error))

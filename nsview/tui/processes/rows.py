@@ -1,4 +1,4 @@
-"""From a history of snapshots to the rows of the process table: order, tree, marks. Values in, values out.
+"""From a history of snapshots to the rows of the process table. Values in, values out.
 
 :class:`Rows` puts a history (nsview.host.history) in the order of a :class:`View`. A row's own values are
 worked out when the row is asked for, so only rows in view cost anything.
@@ -7,59 +7,33 @@ worked out when the row is asked for, so only rows in view cost anything.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from types import MappingProxyType
 from typing import overload
 
-from nsview.host.cells import cells, initial_reference, parent_reference
+from nsview.host.cells import SAME, cells, initial_reference, parent_reference
+from nsview.host.columns.process_row import ProcessRow
 from nsview.host.history import History
 from nsview.host.model import Identity
-from nsview.host.snapshot import Namespaces, ProcessRecord
-from nsview.host.tree import ProcessTree, TreeRow, true_parent
+from nsview.host.snapshot import TICKS_PER_SECOND, Namespaces, ProcessRecord
+from nsview.host.tree import ProcessTree, true_parent
+from nsview.tui.launching.wording import ending
+from nsview.tui.processes.arrangement import BOUNDARY, Arrangement, arrange, changed_kinds
+from nsview.tui.processes.detail import NOTHING_READ, Detail, ThreadSeen
+from nsview.tui.processes.scene import CommandLines, TableScene
+from nsview.tui.processes.view import AS_TREE, Reference, View
+from spawner import Exit
+from spawner.namespaces import KINDS
 
 _NOTHING: Mapping[Identity, None] = MappingProxyType({})
 _NOBODY: Mapping[int, str] = MappingProxyType({})
 
+SHARED = "="
+"""The cell, in audit, of a namespace that a contained process still shares with the machine."""
 
-class Reference(Enum):
-    """The process whose namespaces a row's are compared with; the value is the heading's word for it."""
-
-    PARENT = "parent"
-    INIT = "pid 1"
-    SELF = "nsview"
-    MARKED = "marked"
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How a person wants the table: compared with whom, as a tree or flat, and which process is marked."""
-
-    reference: Reference = Reference.PARENT
-    tree: bool = True
-    marked: Identity | None = None
-
-    def next_reference(self) -> View:
-        """Compare with the next reference: parent, pid 1, nsview, and the marked process if there is one."""
-        choices = [choice for choice in Reference if choice is not Reference.MARKED or self.marked is not None]
-        place = choices.index(self.reference) if self.reference in choices else -1
-        return replace(self, reference=choices[(place + 1) % len(choices)])
-
-    def toggle_tree(self) -> View:
-        """Show a flat list in place of the tree, or the other way."""
-        return replace(self, tree=not self.tree)
-
-    def mark(self, identity: Identity | None) -> View:
-        """Mark a process and compare with it; marking it again, or None, takes the mark away."""
-        if identity is None or identity == self.marked:
-            left = Reference.PARENT if self.reference is Reference.MARKED else self.reference
-            return replace(self, marked=None, reference=left)
-        return replace(self, marked=identity, reference=Reference.MARKED)
-
-
-AS_TREE = View()
-"""The view at the start: a tree, each process compared with its parent."""
+Place = tuple[Identity, int]
+"""A line that stays what it is: a process, and 0 or the number of one of its threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +42,10 @@ class Row:
 
     ``user`` is the name of the owner, the number where it has no name. ``branch`` is the tree's lines left
     of the name; ``cells`` the eight of ``mnpUuiCT``. Rates are per second and ``cpu`` is in percent of one
-    core; None where one snapshot alone cannot tell. ``exit`` says how one of our own launches ended.
+    core; None where one snapshot alone cannot tell. ``exit`` says how it ended, if it has and that is known.
+    ``thread`` is 0, the number of one of its other threads, or BOUNDARY; ``below`` counts what a fold hides,
+    None where it is open. ``aside``: shown only as the way to a match. ``detail`` is what was read of it besides;
+    a thread's row has the thread's own facts in its record, the pid too.
     """
 
     record: ProcessRecord
@@ -83,6 +60,11 @@ class Row:
     own: bool
     marked: bool
     exit: str | None
+    tagged: bool = False
+    thread: int = 0
+    below: int | None = None
+    aside: bool = False
+    detail: Detail = NOTHING_READ
 
     @property
     def identity(self) -> Identity:
@@ -94,8 +76,8 @@ class Rows(Sequence[Row]):
     """The table's rows in their order; ``rows[i]`` is worked out when asked for. Immutable.
 
     ``launches``: our own children, each with how it ended, None while it runs. ``users``: names by uid.
-    Siblings stand by start time (flat, all processes do), so rows keep their order while values change. A
-    process gone of late keeps its row, unless its pid is in use again.
+    Siblings stand by start time (flat, all processes do) unless the view says otherwise, so rows keep their order
+    while values change. A process gone of late keeps its row, unless its pid is in use again.
     """
 
     def __init__(
@@ -104,23 +86,37 @@ class Rows(Sequence[Row]):
         view: View = AS_TREE,
         launches: Mapping[Identity, str | None] = _NOTHING,
         users: Mapping[int, str] = _NOBODY,
+        commands: CommandLines | None = None,
     ) -> None:
         """Put the processes in order; without a history there are none."""
         self.history = history
         self.view = view
+        self.commands = CommandLines() if commands is None else commands
         self._launches = launches
         self._users = users
         self._records = {} if history is None else _in_sight(history)
-        self._drawn: Sequence[TreeRow] | None = None
-        if view.tree:
-            self._drawn = [*ProcessTree(self._records).walk()]
-            self._order = [row.record for row in self._drawn]
-        else:
-            self._order = sorted(self._records.values(), key=lambda record: (record.start_time, record.pid))
-        self._lines = {record.identity: line for line, record in enumerate(self._order)}
+        self.scene = None if history is None else self._scene(history)
+        self.arranged = Arrangement() if history is None else arrange(self._records, view, self.scene)
+        self.order: Mapping[Identity, int] = {
+            record.identity: line
+            for line, (record, thread) in enumerate(zip(self.arranged.records, self.arranged.threads, strict=True))
+            if thread == 0
+        }
+        """The line of each process that has one."""
+
+    def _scene(self, history: History) -> TableScene:
+        newest = history.newest
+        commands = self.commands.seen_from(newest.records)
+        return TableScene(newest, history.before, self._referred(), commands, self._launches, self.view.tagged)
+
+    def _referred(self) -> str:
+        """Name the reference as a list's cells do."""
+        if self.view.reference is Reference.MARKED and self.view.marked is not None:
+            return str(self.view.marked[0])
+        return _REFERRED.get(self.view.reference, "parent")
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self.arranged.records)
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -137,56 +133,166 @@ class Rows(Sequence[Row]):
         return None if first is None else first.ns
 
     def identity_at(self, line: int) -> Identity:
-        """Return who is on a line."""
-        return self._order[line].identity
+        """Return whose line it is."""
+        return self.arranged.records[line].identity
 
-    def line_of(self, identity: Identity) -> int | None:
-        """Return the line a process is on, None if it has none."""
-        return self._lines.get(identity)
+    def place_at(self, line: int) -> Place:
+        """Return what a line is of, beyond this picture."""
+        return self.identity_at(line), self.arranged.threads[line]
+
+    def is_boundary(self, line: int) -> bool:
+        """Tell whether a line is but a mark above a process."""
+        return self.arranged.threads[line] == BOUNDARY
+
+    def line_of(self, identity: Identity, thread: int = 0) -> int | None:
+        """Return the line a process is on, or the nearest of its threads; None if it has none."""
+        line = self.order.get(identity)
+        if line is None or thread <= 0:
+            return line
+        last = min(line + thread, len(self) - 1)
+        return next(n for n in range(last, line - 1, -1) if self.identity_at(n) == identity)
 
     def record_of(self, identity: Identity) -> ProcessRecord | None:
-        """Return the last that is known of a process in the table."""
-        line = self._lines.get(identity)
-        return None if line is None else self._order[line]
+        """Return the last that is known of a process, on a line or not."""
+        record = self._records.get(identity[0])
+        return record if record is not None and record.identity == identity else None
+
+    def process_row(self, record: ProcessRecord) -> ProcessRow:
+        """Return a process as the columns of all lists see it."""
+        assert self.scene is not None, "rows without a history are empty"
+        return ProcessRow(record, self.scene)
 
     def parent_of(self, identity: Identity) -> Identity | None:
-        """Return the parent of a process in the table, None if either is not in it."""
+        """Return the parent of a process, None if either is not known."""
         record = self.record_of(identity)
         parent = None if record is None else true_parent(record, self._records)
         return None if parent is None else parent.identity
+
+    def ancestors_of(self, identity: Identity) -> Iterable[Identity]:
+        """Yield parent, grandparent and so on."""
+        seen = {identity}
+        above = self.parent_of(identity)
+        while above is not None and above not in seen:
+            yield above
+            seen.add(above)
+            above = self.parent_of(above)
+
+    def is_parent(self, identity: Identity) -> bool:
+        """Tell whether anything is below a process in the tree."""
+        return identity[0] in self.arranged.parents
+
+    def subtree_of(self, identity: Identity) -> list[Identity]:
+        """Return a process and all below it; under a filter, those that are shown."""
+        tree = self.arranged.tree
+        if tree is None:
+            tree = ProcessTree(self._records)
+        if identity[0] not in tree.records:
+            return [identity]
+        return [identity, *(tree.records[pid].identity for pid in tree.descendants(identity[0]))]
+
+    def roots(self) -> list[Identity]:
+        """Return the processes at the top of the tree."""
+        tree = self.arranged.tree
+        return [] if tree is None else [tree.records[pid].identity for pid in tree.roots]
 
     def is_gone(self, identity: Identity) -> bool:
         """Tell whether a process is gone, in this table's eyes."""
         live = None if self.history is None else self.history.newest.records.get(identity[0])
         return live is None or live.identity != identity
 
+    def changed_kinds(self, record: ProcessRecord) -> tuple[int, ...]:
+        """Return which namespaces, by their place in ``mnpUuiCT``, change with a process."""
+        return changed_kinds(record, self._records)
+
+    def against_the_machine(self, record: ProcessRecord) -> str:
+        """Return a process's eight cells, compared with the machine's own namespaces."""
+        return cells(record, initial_reference(self._records))
+
+    def detailed(self, line: int, detail: Detail) -> Row:
+        """Return a row with what was read of its process; a thread's row with the thread's own facts."""
+        row = self._row(line)
+        if row.thread <= 0:
+            return replace(row, detail=detail)
+        seen = detail.threads[row.thread - 1] if row.thread <= len(detail.threads) else None
+        return self._thread_row(row, seen)
+
+    def _thread_row(self, row: Row, seen: ThreadSeen | None) -> Row:
+        """Fill in a thread; until it has been read nothing is known of it. It is compared with its own process."""
+        process = row.record
+        row = replace(row, cpu=None, faults=None, switches=None, born=False, exit=None, own=False, marked=False)
+        if seen is None:
+            return replace(row, record=process._replace(comm="…", state="?"), cells=SAME * len(process.ns))
+        thread = seen.thread
+        m, n, p, user, u, i, c, t = (
+            thread.namespaces.get(kind.proc, own) for kind, own in zip(KINDS, process.ns, strict=True)
+        )
+        record = process._replace(
+            pid=thread.tid,
+            inner_pid=None if thread.inner_tids is None else thread.inner_tids[-1],
+            comm=thread.comm,
+            state=thread.state,
+            utime=(thread.cpu_ns or 0) * TICKS_PER_SECOND // 1_000_000_000,
+            stime=0,
+            ns=(m, n, p, user, u, i, c, t),
+        )
+        against = process if self.view.reference is Reference.PARENT else self._reference(process)
+        detail = Detail(pids=thread.inner_tids)
+        return replace(row, record=record, cells=cells(record, against), cpu=seen.cpu, detail=detail)
+
     def _row(self, line: int) -> Row:
-        record = self._order[line]
+        record, thread = self.arranged.records[line], self.arranged.threads[line]
         identity = record.identity
         history = self.history
         assert history is not None, "rows without a history are empty"
         change = history.change(record)
+        gone = self.is_gone(identity)
         return Row(
             record=record,
             user="?" if record.uid is None else self._users.get(record.uid, str(record.uid)),
             branch=self._branch(line),
-            cells=cells(record, self._reference(record)),
+            cells=self._cells(record),
             cpu=change.cpu,
             faults=change.faults_per_second,
             switches=change.switches_per_second,
             born=identity in history.born,
-            gone=self.is_gone(identity),
+            gone=gone,
             own=identity in self._launches,
             marked=identity == self.view.marked,
-            exit=self._launches.get(identity),
+            exit=self._ending(record, gone, history),
+            tagged=identity in self.view.tagged,
+            thread=thread,
+            below=self.arranged.below.get(record.pid) if thread == 0 else None,
+            aside=record.pid in self.arranged.aside,
         )
 
+    def _ending(self, record: ProcessRecord, gone: bool, history: History) -> str | None:
+        """Word how a process ended: as the launcher has it, else as the kernel told all who listen."""
+        if told := self._launches.get(record.identity):
+            return told
+        if gone:
+            departed = history.gone.get(record.pid)
+            death = None if departed is None or departed.record.identity != record.identity else departed.death
+        else:
+            death = history.zombies.get(record.identity)
+        return None if death is None or death.exit_code is None else status_text(death.exit_code)
+
+    def _cells(self, record: ProcessRecord) -> str:
+        if not self.view.audit:
+            return cells(record, self._reference(record))
+        found = self.against_the_machine(record)
+        return found.replace(SAME, SHARED) if any(map(str.isalpha, found)) else found
+
     def _branch(self, line: int) -> str:
-        boundary = crosses_boundary(self._order[line], self._records)
-        if self._drawn is None:
-            return "◆ " if boundary else ""
-        branch = self._drawn[line].branches
-        return f"{branch[:-2]}◆ " if boundary and branch else branch
+        record, shapes = self.arranged.records[line], self.arranged.shapes
+        thread = self.arranged.threads[line]
+        if shapes is None:
+            if thread:
+                return "  ╴"
+            return "◆ " if self.changed_kinds(record) else ""
+        branch = shapes[line].branches
+        if thread:
+            return f"{branch[:-2]}╴ " if thread > 0 else f"{branch[:-3]}├┄ "
+        return f"{branch[:-2]}◆ " if branch and self.changed_kinds(record) else branch
 
     def _reference(self, record: ProcessRecord) -> ProcessRecord | None:
         match self.view.reference:
@@ -200,12 +306,14 @@ class Rows(Sequence[Row]):
                 return None if self.view.marked is None else self.record_of(self.view.marked)
 
 
-def crosses_boundary(record: ProcessRecord, records: Mapping[int, ProcessRecord]) -> bool:
-    """Tell whether a process is known to be in another namespace than its parent, of any kind."""
-    parent = true_parent(record, records)
-    if parent is None or record.ns == parent.ns:
-        return False
-    return any(a != b for a, b in zip(record.ns, parent.ns, strict=True) if a is not None and b is not None)
+_REFERRED = {Reference.INIT: "init", Reference.SELF: "self"}
+
+
+def status_text(status: int) -> str:
+    """Word a status as of wait(2): ``exited 3``, ``killed by SIGKILL``."""
+    if os.WIFSIGNALED(status):
+        return ending(Exit(None, os.WTERMSIG(status), os.WCOREDUMP(status), None))
+    return ending(Exit(os.WEXITSTATUS(status), None, False, None))
 
 
 def _in_sight(history: History) -> dict[int, ProcessRecord]:

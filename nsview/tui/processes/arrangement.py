@@ -1,0 +1,200 @@
+"""From records and a view to the lines of the table: which processes, tree, order, threads, boundaries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nsview.host.columns.process_row import ProcessRow, Scene
+from nsview.host.model import Identity
+from nsview.host.snapshot import ProcessRecord
+from nsview.host.tree import ProcessTree, TreeRow, true_parent
+from nsview.tui.processes.scene import TABLE_COLUMNS
+from nsview.tui.processes.view import BY_START, Sort, View
+
+BOUNDARY = -1
+"""In place of a thread's number: the line says which namespaces change with the process below it."""
+
+
+@dataclass(slots=True)
+class Arrangement:
+    """The lines in their order: of each its process, its place in the tree, and which of the process's threads it is.
+
+    ``threads``: 0 is the process itself, ``k`` the k-th of its other threads, BOUNDARY a line above it. ``shapes``
+    is None for a flat list. ``below`` counts, by pid, what a fold hides; ``parents`` are the pids that have anything
+    below them; ``aside`` those shown only as the way to a match. ``found`` of ``total`` processes match.
+    ``kernel_threads`` counts those left out.
+    """
+
+    records: list[ProcessRecord] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
+    shapes: list[TreeRow] | None = None
+    tree: ProcessTree | None = None
+    below: Mapping[int, int] = field(default_factory=dict)
+    parents: frozenset[int] = frozenset()
+    aside: frozenset[int] = frozenset()
+    found: int = 0
+    total: int = 0
+    kernel_threads: int = 0
+
+
+def arrange(records: Mapping[int, ProcessRecord], view: View, scene: Scene | None) -> Arrangement:
+    """Arrange processes by a view. ``records`` by pid; the scene is what filters and sorting ask."""
+    candidates, hidden = _without_kernel_threads(records, view)
+    matching = _matching(candidates, view, scene)
+    made = Arrangement(found=len(matching), total=len(candidates), kernel_threads=hidden)
+    if not view.tree:
+        _flat(made, matching, view, scene)
+        return made
+    shown = matching if len(matching) == len(candidates) else _with_ancestors(matching, candidates)
+    made.aside = frozenset(shown.keys() - matching.keys())
+    _tree(made, shown, records, view, scene)
+    return made
+
+
+def _without_kernel_threads(
+    records: Mapping[int, ProcessRecord], view: View
+) -> tuple[Mapping[int, ProcessRecord], int]:
+    if view.kernel or (view.filter is not None and "kernel" in view.filter.columns):
+        return records, 0
+    users = {pid: record for pid, record in records.items() if not record.is_kernel_thread}
+    return users, len(records) - len(users)
+
+
+def _matching(candidates: Mapping[int, ProcessRecord], view: View, scene: Scene | None) -> Mapping[int, ProcessRecord]:
+    wanted = view.filter
+    if wanted is None or wanted.is_empty or scene is None:
+        return candidates
+    matches, followed = wanted.matches, view.follow
+    return {
+        pid: record
+        for pid, record in candidates.items()
+        if matches(ProcessRow(record, scene)) or record.identity == followed
+    }
+
+
+def _with_ancestors(
+    matching: Mapping[int, ProcessRecord], candidates: Mapping[int, ProcessRecord]
+) -> Mapping[int, ProcessRecord]:
+    shown = dict(matching)
+    for record in matching.values():
+        above = true_parent(record, candidates)
+        while above is not None and above.pid not in shown:
+            shown[above.pid] = above
+            above = true_parent(above, candidates)
+    return shown
+
+
+def _flat(made: Arrangement, matching: Mapping[int, ProcessRecord], view: View, scene: Scene | None) -> None:
+    for record in in_order(matching.values(), view.sort, view.order, scene):
+        made.records.append(record)
+        made.threads.append(0)
+        others = _other_threads(record, view, scene)
+        made.records.extend([record] * len(others))
+        made.threads.extend(others)
+
+
+def _tree(
+    made: Arrangement,
+    shown: Mapping[int, ProcessRecord],
+    records: Mapping[int, ProcessRecord],
+    view: View,
+    scene: Scene | None,
+) -> None:
+    made.tree = tree = ProcessTree(shown)
+    shapes: list[TreeRow] = []
+    made.shapes = shapes
+    made.parents = frozenset(tree.children)
+    if view.sort != BY_START or view.order is not None:
+        place = {record.pid: n for n, record in enumerate(in_order(shown.values(), view.sort, view.order, scene))}
+        for siblings in (tree.roots, *tree.children.values()):
+            siblings.sort(key=place.__getitem__)
+    folded = _folded(tree, view)
+    made.below = below = {}
+    if not (folded or view.threads or view.boundaries):
+        shapes.extend(tree.walk())
+        made.records = [shape.record for shape in shapes]
+        made.threads = [0] * len(shapes)
+        return
+    for shape in tree.walk(folded=folded):
+        record = shape.record
+        if view.boundaries and changed_kinds(record, records):
+            _add(made, record, BOUNDARY, TreeRow(record, shape.depth, False, shape.above))
+        _add(made, record, 0, shape)
+        if record.pid in folded:
+            below[record.pid] = sum(1 for _ in tree.descendants(record.pid))
+        else:
+            others = _other_threads(record, view, scene)
+            is_parent = record.pid in tree.children
+            for number in others:
+                last = number == others[-1] and not is_parent
+                _add(made, record, number, TreeRow(record, shape.depth + 1, last, shape))
+
+
+def _other_threads(record: ProcessRecord, view: View, scene: Scene | None) -> range:
+    """Number the threads of a living process beside its first, if they are wanted."""
+    is_wanted = view.threads and scene is not None and scene.records.get(record.pid) is record
+    return range(1, record.threads if is_wanted else 1)
+
+
+def _add(made: Arrangement, record: ProcessRecord, thread: int, shape: TreeRow) -> None:
+    assert made.shapes is not None
+    made.records.append(record)
+    made.threads.append(thread)
+    made.shapes.append(shape)
+
+
+def _folded(tree: ProcessTree, view: View) -> frozenset[int]:
+    """Return the pids that are shut. A filter opens all: what is above a match is only the way to it."""
+    if not (view.folded or view.folds_others) or (view.filter is not None and not view.filter.is_empty):
+        return frozenset()
+    records = tree.records
+    shut = {pid for pid in tree.children if view.is_folded(records[pid].identity)}
+    if view.follow is not None and (followed := records.get(view.follow[0])) and followed.identity == view.follow:
+        shut.difference_update(tree.ancestors(followed.pid))
+    return frozenset(shut)
+
+
+def in_order(
+    records: Iterable[ProcessRecord], sort: Sort, order: Mapping[Identity, int] | None, scene: Scene | None
+) -> Sequence[ProcessRecord]:
+    """Return the records by a sort; what is unknown stands last, what is equal by start. ``order`` goes first."""
+    by_age = sorted(records, key=_age)
+    if order is not None:
+        new = len(order)
+        return sorted(by_age, key=lambda record: order.get(record.identity, new))
+    if sort.column == "start":
+        return by_age[::-1] if sort.inverted else by_age
+    if scene is None:
+        return by_age
+    column = TABLE_COLUMNS[sort.column]
+    known: list[tuple[Any, ProcessRecord]] = []
+    unknown: list[ProcessRecord] = []
+    rank, value = column.kind.order, column.value
+    for record in by_age:
+        found = value(ProcessRow(record, scene))
+        if found is None:
+            unknown.append(record)
+        else:
+            known.append((found, record))
+    known.sort(key=lambda pair: rank(pair[0]), reverse=sort.descending)
+    return [*(record for _, record in known), *unknown]
+
+
+def _age(record: ProcessRecord) -> tuple[int, int]:
+    return record.start_time, record.pid
+
+
+def changed_kinds(record: ProcessRecord, records: Mapping[int, ProcessRecord]) -> tuple[int, ...]:
+    """Return which of a process's namespaces, by their place in ``mnpUuiCT``, are known not to be its parent's."""
+    parent = true_parent(record, records)
+    if parent is None or record.ns == parent.ns:
+        return ()
+    return tuple(_differing(record, parent))
+
+
+def _differing(record: ProcessRecord, parent: ProcessRecord) -> Iterator[int]:
+    for kind, (own, other) in enumerate(zip(record.ns, parent.ns, strict=True)):
+        if own is not None and other is not None and own != other:
+            yield kind

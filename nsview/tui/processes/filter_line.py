@@ -1,0 +1,139 @@
+"""The filter line: a filter of the one language, in force as it is typed; what is wrong with it is shown where."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+
+from nsview.host.columns.process_row import ProcessRow, refer
+from nsview.host.filter import Filter, FilterError, parse
+from nsview.host.text import printable, width
+from nsview.tui.processes.scene import COLUMNS, TABLE_COLUMNS
+
+
+def parsed(text: str) -> Filter[ProcessRow] | None:
+    """Read a filter over the columns of the table, None for one that asks nothing; FilterError if it is none."""
+    found = parse(text, COLUMNS, refer)
+    return None if found.is_empty else found
+
+
+class ColumnNames(Suggester):
+    """Completes the name of a column at the end of a filter."""
+
+    def __init__(self) -> None:
+        """Distinguish capitals: columns have none but three letters of namespaces."""
+        super().__init__(case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return the filter with the name at its end completed; None if it is no beginning of one."""
+        begun = value.rpartition(" ")[2].lstrip("!(")
+        if len(begun) < 2 or begun in TABLE_COLUMNS:
+            return None
+        name = next((name for name in TABLE_COLUMNS if name.startswith(begun)), None)
+        return None if name is None else value + name.removeprefix(begun)
+
+
+class FilterLine(Vertical):
+    """One line to type a filter in, and below it what is wrong. Hidden until ``open``; Esc gives the filter up."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "give_up", "No filter", id="filter.give-up"),
+        Binding("down", "keep", "Keep", show=False, id="filter.keep"),
+    ]
+
+    DEFAULT_CSS = """
+    FilterLine { height: auto; display: none; background: $panel; }
+    FilterLine.-open { display: block; }
+    FilterLine Horizontal { height: 1; }
+    FilterLine .slash { width: 2; color: $text-accent; text-style: bold; }
+    FilterLine Input { width: 1fr; }
+    FilterLine .wrong { height: auto; color: $text-error; display: none; }
+    FilterLine.-wrong .wrong { display: block; }
+    """
+
+    class Filtered(Message):
+        """Another filter is wanted, None for none."""
+
+        def __init__(self, filter: Filter[ProcessRow] | None) -> None:
+            """Say which."""
+            super().__init__()
+            self.filter = filter
+
+    class Left(Message):
+        """Typing is over: the keys are the table's again."""
+
+    def compose(self) -> ComposeResult:
+        """A slash, the line, what is wrong with it."""
+        with Horizontal():
+            yield Static("/ ", classes="slash", markup=False)
+            yield Input(compact=True, suggester=ColumnNames(), placeholder="user=root cpu>5 ns.net!=init /regex/ name")
+        yield Static("", classes="wrong", markup=False)
+
+    @property
+    def text(self) -> str:
+        """What is typed."""
+        return self.query_one(Input).value
+
+    def open(self) -> None:
+        """Show the line, and type in it."""
+        self.add_class("-open")
+        self.query_one(Input).focus()
+
+    def fill(self, text: str) -> None:
+        """Put in a filter, and have it in force."""
+        line = self.query_one(Input)
+        if line.value == text:
+            self._judge(text)
+        else:
+            line.value = text
+
+    @on(Input.Changed)
+    def _typed(self, message: Input.Changed) -> None:
+        message.stop()
+        self._judge(message.value)
+
+    def _judge(self, text: str) -> None:
+        """Have the filter in force; of one that is none, say what is wrong, while the last stays in force."""
+        try:
+            wanted = parsed(text)
+        except FilterError as error:
+            self._complain(error)
+            return
+        self.remove_class("-wrong")
+        self.post_message(self.Filtered(wanted))
+
+    def _complain(self, error: FilterError) -> None:
+        remedy = f"; {error.remedy}" if error.remedy else ""
+        place = 2 + width(printable(error.text[: error.at]))
+        message = printable(f"{error.message}{remedy}")
+        room = self.size.width or 78
+        caret = f"{' ' * min(place, room - 1)}^"
+        beside = f"{caret} {message}"
+        self.query_one(".wrong", Static).update(beside if width(beside) <= room else f"{caret}\n{message}")
+        self.add_class("-wrong")
+
+    @on(Input.Submitted)
+    def _submitted(self, message: Input.Submitted) -> None:
+        message.stop()
+        self.action_keep()
+
+    def action_keep(self) -> None:
+        """Go back to the table; the filter stays in force. One that is none keeps the line open."""
+        if not self.has_class("-wrong"):
+            self._leave()
+
+    def action_give_up(self) -> None:
+        """Show everything again."""
+        self.fill("")
+        self._leave()
+
+    def _leave(self) -> None:
+        self.remove_class("-open")
+        self.post_message(self.Left())
