@@ -18,7 +18,8 @@ from nsview.tui.launching.panel import LaunchPanel, NamespacePicker
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.pane import TerminalPane
 from nsview.tui.terminal.terminal import ChildTerminal
-from nsview.tui.timeline.panel import Timeline, Waterfall
+from nsview.tui.timeline.grid import Waterfall
+from nsview.tui.timeline.panel import Timeline
 
 
 class Place(Enum):

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nsview.host import kcmp, sections
+from nsview.host import kcmp, reasons, sections
+from nsview.host.attribute import equal
+from nsview.host.content.mounts import MountTable
 from nsview.host.difference import DiffRow, rows, table
 from nsview.host.facts import Facts, read_facts
 from nsview.host.process import PinnedProcess, ProcessGoneError
@@ -87,6 +89,7 @@ def _compared(before: Look, after: Look) -> Iterator[DiffRow]:
         counted = row.section == "files" and row.attribute == "mounts" and _tells(mounts)
         if row.section != "usage" and not counted:
             yield row
+    yield _root_mount(before.details["mounts"], after.details["mounts"])
     yield from _sharing(before.sharing, after.sharing)
     for name in (section.name for section in _READ):
         for row in mounts if name == "mounts" else _section(name, before, after):
@@ -118,6 +121,15 @@ def _section(name: str, before: Look, after: Look) -> Iterator[DiffRow]:
     section = next(section for section in _READ if section.name == name)
     one, two = before.details[name], after.details[name]
     yield from table(name, section.attributes(one, two), one, two)
+
+
+def _root_mount(before: MountTable | None, after: MountTable | None) -> DiffRow:
+    """Compare which mount the root directory is in: pivot_root(2) to a clone of / leads to the same directory."""
+    one, two = (None if table is None else table.root_id for table in (before, after))
+    shown = [None if number is None else f"mount {number}" for number in (one, two)]
+    same = equal(one, two)
+    why = reasons.pick(same, "paths start in the same mount", "pivot_root(2), chroot(2), or its mounts are copies now")
+    return DiffRow("files", "root mount", shown[0], shown[1], None, why, "/proc/PID/root and its mnt_id", same)
 
 
 def _sharing(before: Mapping[str, bool | None], after: Mapping[str, bool | None]) -> Iterator[DiffRow]:

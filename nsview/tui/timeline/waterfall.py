@@ -21,12 +21,12 @@ class Bar:
     waited_ns: int
 
 
-def bars(events: Sequence[Event], cells: int) -> tuple[Bar, ...]:
-    """Lay events, in the order of their starts, on an axis of ``cells`` cells."""
+def bars(events: Sequence[Event], cells: int, wait_most: float = WAIT_MOST) -> tuple[Bar, ...]:
+    """Lay events, in the order of their starts, on an axis of ``cells`` cells; ``wait_most`` instead of WAIT_MOST."""
     if not events or cells < 1:
         return ()
     work = sum(_took(event) for event in events)
-    most = max(1, int(work * WAIT_MOST))
+    most = int(work * wait_most)
     places: list[tuple[int, int, int]] = []
     at = until = 0
     for event in events:
