@@ -48,6 +48,14 @@ MORE = ("delays", *(section.name for section in sections.MORE))
 ALL = (*SECTIONS, *MORE)
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How two processes differ, and what each has used: the first's usage, then the second's (None: unknown)."""
+
+    rows: tuple[DiffRow, ...]
+    usages: tuple[usage.Usage | None, usage.Usage | None]
+
+
 def compare_processes(
     parent: int,
     child: int,
@@ -60,6 +68,17 @@ def compare_processes(
     Start times (clock ticks) guard against reused pids. ``wanted`` are sections of ALL. Raises
     ProcessGoneError when either is not there.
     """
+    return compare_with_usage(parent, child, parent_start, child_start, wanted).rows
+
+
+def compare_with_usage(
+    parent: int,
+    child: int,
+    parent_start: int | None = None,
+    child_start: int | None = None,
+    wanted: Collection[str] = SECTIONS,
+) -> Compared:
+    """Compare two processes as :func:`compare_processes` does, and keep the amounts that were read meanwhile."""
     with (
         PinnedProcess(parent, parent_start) as first,
         PinnedProcess(child, child_start) as second,
@@ -71,7 +90,7 @@ def compare_processes(
         asked = [section for section in sections.MORE if section.name in wanted]
         more = tuple(row for section in asked for row in _more(section, first, second))
     delays = tuple(usage_rows("delays", one, two, usage.DELAYS)) if "delays" in wanted else ()
-    return (*(row for row in found if row.section in wanted), *delays, *more)
+    return Compared((*(row for row in found if row.section in wanted), *delays, *more), (one.usage, two.usage))
 
 
 def rows(one: Facts, two: Facts, shared: dict[str, bool | None]) -> tuple[DiffRow, ...]:

@@ -21,10 +21,11 @@ from nsview.host.model import Identity
 from nsview.host.text import printable
 from nsview.tui.acting.signal_picker import SignalPicker
 from nsview.tui.acting.signals import Target, send
-from nsview.tui.collecting.collector import Collector, Pair
+from nsview.tui.collecting.collector import Collector
 from nsview.tui.comfort.commands import LEFT_OUT, commands
 from nsview.tui.comfort.help import Help
 from nsview.tui.desk import Compare, Desk, GoTo
+from nsview.tui.diff.comparer import Pair
 from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.header import HeaderLine
 from nsview.tui.keys import bindings
@@ -114,18 +115,6 @@ class NsviewApp(App[None]):
             not self.desk.privileged,
         )
 
-    @on(Collector.Compared)
-    def _comparison(self) -> None:
-        comparison = self.collector.take_comparison()
-        if comparison is None:
-            return
-        panel = self.query_one(DiffPanel)
-        if comparison.rows is not None:
-            panel.show(comparison.rows)
-        elif comparison.missing is not None:
-            launched = self.launches.of(comparison.missing)
-            panel.keep("gone" if launched is None or launched.exit is None else ending(launched.exit))
-
     @on(Collector.Failed)
     def _collector_failed(self, message: Collector.Failed) -> None:
         self.notify(printable(str(message)), severity="error", markup=False)
@@ -141,11 +130,8 @@ class NsviewApp(App[None]):
         self.desk.look_at(message.identity)
         if message.identity is None:
             return
+        self._compare_with_parent(message.identity)
         launched = self.launches.of(message.identity)
-        parent = self.query_one(ProcTable).rows.parent_of(message.identity)
-        if parent is None and launched is not None:
-            parent = self.desk.me
-        self._compare(parent, message.identity)
         if launched is not None and launched.number != self.launches.chosen:
             self._choose(launched.number)
 
@@ -163,17 +149,38 @@ class NsviewApp(App[None]):
 
     @on(Compare)
     def _compare_two(self, message: Compare) -> None:
-        self._compare(message.parent, message.child)
+        self._compare(message.parent, message.child, held=True)
         self.action_pane("diff")
 
-    def _compare(self, parent: Identity | None, child: Identity) -> None:
+    def action_compare_marked(self) -> None:
+        """Compare the marked process with the one under the cursor, until a person lets go of them."""
+        table = self.query_one(ProcTable)
+        marked, child = table.view.marked, table.highlighted
+        if marked is None or child is None or marked == child:
+            self.notify("Mark one process first (Space in the tree), then go to the other.", severity="warning")
+        else:
+            self.post_message(Compare(marked, child))
+
+    @on(DiffPanel.Released)
+    def _compare_by_cursor(self) -> None:
+        if self.desk.process is not None:
+            self._compare_with_parent(self.desk.process)
+
+    def _compare_with_parent(self, child: Identity) -> None:
+        """Compare with the parent, unless two that were chosen by hand are held."""
+        if self.query_one(DiffPanel).held:
+            return
+        parent = self.query_one(ProcTable).rows.parent_of(child)
+        if parent is None and self.launches.of(child) is not None:
+            parent = self.desk.me
+        self._compare(parent, child)
+
+    def _compare(self, parent: Identity | None, child: Identity, held: bool = False) -> None:
         panel = self.query_one(DiffPanel)
         if parent is None:
-            self.collector.watch(None)
             panel.clear(f"Process {child[0]} has no parent to be compared with.")
-        elif self.collector.watched != Pair(parent, child):
-            panel.expect(self._title_of(parent), self._title_of(child))
-            self.collector.watch(Pair(parent, child))
+        else:
+            panel.compare(Pair(parent, child), (self._title_of(parent), self._title_of(child)), held)
 
     def _title_of(self, identity: Identity) -> str:
         launched = self.launches.of(identity)

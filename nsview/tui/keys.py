@@ -54,6 +54,7 @@ KEYS: tuple[Key, ...] = (
     Key("s", "step", "launch.step", "Step", "let a held child do one step", footer=True),
     Key("r", "resume", "launch.resume", "Run", "let a held child go on to the program", footer=True),
     Key("k,f9", "signal", "process.signal", "Signal", "send a signal", footer=True, display="k"),
+    Key("D", "compare_marked", "diff.compare", "Compare", "compare the marked process with the one under the cursor"),
     Key("left_square_bracket", "child(-1)", "child.previous", "Previous", "the launch before", display="["),
     Key("right_square_bracket", "child(1)", "child.next", "Next", "the launch after", display="]"),
     Key(

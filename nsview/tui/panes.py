@@ -13,7 +13,8 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from nsview.tui.desk import Desk
-from nsview.tui.diff.panel import DiffGrid, DiffPanel
+from nsview.tui.diff.grid import DiffGrid
+from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.launching.panel import LaunchPanel, NamespacePicker
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.pane import TerminalPane
@@ -60,7 +61,7 @@ def _tree(desk: Desk) -> Widget:
 PANES: tuple[Pane, ...] = (
     Pane("tree", 1, "Processes", Place.LEFT, _tree, ProcTable),
     Pane("launch", 4, "Launch", Place.FORM, lambda desk: LaunchPanel(privileged=desk.privileged), NamespacePicker),
-    Pane("diff", 2, "Diff", Place.UPPER, lambda _desk: DiffPanel(), DiffGrid),
+    Pane("diff", 2, "Diff", Place.UPPER, DiffPanel, DiffGrid),
     Pane("timeline", 6, "Timeline", Place.LOWER, Timeline, Waterfall),
     Pane("terminal", 5, "Terminal", Place.LEFT, TerminalPane, ChildTerminal),
 )

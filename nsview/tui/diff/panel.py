@@ -1,282 +1,85 @@
-"""The diff panel: how a child differs from its parent, row by row, and why."""
+"""The diff panel: how a child differs from its parent, or any process from another, row by row, and why."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.strip import Strip
 from textual.widgets import Static
 
-from nsview.host.difference import DiffRow
+from nsview.host.difference import MORE, SECTIONS, DiffRow
+from nsview.host.model import Identity
+from nsview.host.snapshot import Snapshot
 from nsview.host.text import printable
-from nsview.tui.cell_text import fitted
-from nsview.tui.line_list import LineList
+from nsview.tui.collecting.collector import Frame
+from nsview.tui.desk import Desk
+from nsview.tui.diff.comparer import Comparer, Comparison, Order, Pair
+from nsview.tui.diff.grid import DiffGrid
+from nsview.tui.diff.lines import (
+    ABOUT,
+    FOLDED_AT_FIRST,
+    SHARING,
+    TREND,
+    Heading,
+    Line,
+    counted,
+    lines_of,
+    name_of,
+    shown,
+    texts_of,
+)
+from nsview.tui.diff.mark import Mark, Usages, mark, since
+from nsview.tui.diff.subtree import Subtrees, subtree_rows
+from nsview.tui.diff.trail import Look, Trail, Trend, io_rate, look
+from nsview.tui.diff.whole_value import WholeValue, whole
+from nsview.tui.launching.wording import ending
 
 NOTHING_TO_COMPARE = "Put the cursor on a process to see how it differs from its parent, or launch one."
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A line that names the section below it: ``different`` of its ``total`` rows differ."""
-
-    section: str
-    different: int
-    total: int
-
-
-Line = Heading | DiffRow
-
-
-_ORDER = {
-    section: place
-    for place, section in enumerate(("namespaces", "system", "sharing", "ids", "usage", "files", "identity"))
-}
-
-
-def lines_of(rows: Sequence[DiffRow], only_differences: bool) -> tuple[Line, ...]:
-    """Group rows by section, what a launch is about first, each below a heading.
-
-    ``only_differences`` leaves out rows known to be the same, and sections of which nothing is left.
-    """
-    sections: dict[str, list[DiffRow]] = {}
-    for row in sorted(rows, key=lambda row: _ORDER.get(row.section, len(_ORDER))):
-        sections.setdefault(row.section, []).append(row)
-    lines: list[Line] = []
-    for section, members in sections.items():
-        shown = [row for row in members if not (only_differences and row.same is True)]
-        if shown:
-            different = sum(row.same is False for row in members)
-            lines += [Heading(section, different, len(members)), *shown]
-    return tuple(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Widths:
-    """Cells for each column, one blank between two of them; ``bare``: namespaces go by their number alone."""
-
-    attribute: int
-    value: int
-    delta: int
-    bare: bool
-
-
-def widths(lines: Sequence[Line], width: int) -> Widths:
-    """Divide ``width`` cells: attribute and Δ get what they need, the values share the rest."""
-    rows = [line for line in lines if isinstance(line, DiffRow)]
-    delta = min(max((cell_len(row.delta or "") for row in rows), default=1), max(7, width // 5))
-    attribute = max((cell_len(row.attribute) for row in rows), default=0)
-    # A namespace's number has ten digits: two of them come before the names of attributes.
-    attribute = min(max(attribute, len("attribute")), width * 3 // 10, max(len("attribute"), width - 25 - delta))
-    value = max(4, (width - len(_MARKS[None]) - attribute - delta - 3) // 2)
-    values = (shown(value) for row in rows for value in (row.parent, row.child))
-    bare = any(cell_len(text) > value for text in values if _NAMESPACE.fullmatch(text))
-    return Widths(attribute, value, delta, bare)
-
-
-_NAMESPACE = re.compile(r"\w+:\[(\d+)\]")
-_MARKS = {True: "  ", False: "≠ ", None: "? "}
-
-
-class DiffGrid(LineList):
-    """The rows of a comparison under their sections; the cursor stays on its attribute when values change."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "diff--header",
-        "diff--section",
-        "diff--count",
-        "diff--same",
-        "diff--attribute",
-        "diff--parent",
-        "diff--child",
-        "diff--delta",
-        "diff--unknown",
-        "diff--cursor",
-    }
-
-    DEFAULT_CSS = """
-    DiffGrid {
-        height: 1fr;
-        & > .diff--header { text-style: bold; background: $panel; color: $foreground; }
-        & > .diff--section { color: $text-primary; text-style: bold; }
-        & > .diff--count { color: $text-muted; }
-        & > .diff--same { color: $text-muted; }
-        & > .diff--attribute { color: $foreground; text-style: bold; }
-        & > .diff--parent { color: $foreground; }
-        & > .diff--child { color: $text-accent; text-style: bold; }
-        & > .diff--delta { color: $text-success; }
-        & > .diff--unknown { color: $text-warning; }
-        & > .diff--cursor {
-            background: $block-cursor-blurred-background;
-            color: $block-cursor-blurred-foreground;
-            text-style: $block-cursor-blurred-text-style;
-        }
-        &:focus > .diff--cursor {
-            background: $block-cursor-background;
-            color: $block-cursor-foreground;
-            text-style: $block-cursor-text-style;
-        }
-        &:ansi > .diff--header { text-style: bold underline; }
-        &:ansi > .diff--same { text-style: dim; }
-        &:ansi:blur > .diff--cursor { text-style: underline; }
-        &:nocolor:focus > .diff--cursor { text-style: reverse; }
-    }
-    """
-
-    class RowHighlighted(Message):
-        """The cursor is on another row; None when there is none to be on."""
-
-        def __init__(self, row: DiffRow | None) -> None:
-            """Say which row."""
-            super().__init__()
-            self.row = row
-
-    def __init__(self) -> None:
-        """Begin with nothing to show."""
-        super().__init__()
-        self.lines: tuple[Line, ...] = ()
-        self._sizes: tuple[int, Widths] | None = None
-
-    def show(self, lines: tuple[Line, ...], note: str) -> None:
-        """Show these lines, the note if there are none; the cursor stays on its attribute."""
-        wanted = _name_of(self.row)
-        self.lines, self.note, self._sizes = lines, note, None
-        self._strips.clear()
-        line = next((i for i, line in enumerate(lines) if wanted and _name_of(line) == wanted), None)
-        self.cursor_line = line
-        self.lines_changed()
-        if line is None and lines:
-            self.move_cursor(0)
-        else:
-            self.cursor_moved()
-
-    @property
-    def row(self) -> DiffRow | None:
-        """The row under the cursor."""
-        if self.cursor_line is None or self.cursor_line >= len(self.lines):
-            return None
-        line = self.lines[self.cursor_line]
-        return line if isinstance(line, DiffRow) else None
-
-    def cursor_moved(self) -> None:
-        """Tell which row is under the cursor now."""
-        self.post_message(self.RowHighlighted(self.row))
-
-    @property
-    def line_count(self) -> int:
-        """Number of lines, headings among them."""
-        return len(self.lines)
-
-    def line_key(self, index: int) -> Hashable:
-        """Name all that a line shows."""
-        return self.lines[index]
-
-    def can_rest(self, index: int) -> bool:
-        """Let the cursor pass over headings."""
-        return isinstance(self.lines[index], DiffRow)
-
-    def header_strip(self, width: int) -> Strip:
-        """Draw the columns' headings."""
-        sizes = self._widths(width)
-        text = "  " + " ".join(
-            (
-                fitted("attribute", sizes.attribute),
-                fitted("parent", sizes.value),
-                fitted("child", sizes.value),
-                fitted("Δ", sizes.delta, right=True),
-            )
-        )
-        return Strip([Segment(fitted(text, width), self.look("diff--header"))], width)
-
-    def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
-        """Draw a line."""
-        line = self.lines[index]
-        pieces = self._heading(line, width) if isinstance(line, Heading) else self._row(line, width)
-        segments = list(pieces)
-        rest = width - sum(cell_len(segment.text) for segment in segments)
-        segments.append(Segment(" " * max(0, rest), self.look("diff--parent")))
-        if cursor:
-            style = self.look("diff--cursor")
-            ground = Style(bgcolor=style.bgcolor, underline=style.underline, reverse=style.reverse)
-            segments = [
-                Segment(text, style if self.has_focus else (own or style) + ground) for text, own, _ in segments
-            ]
-        return Strip(segments).crop(0, width)
-
-    def _widths(self, width: int) -> Widths:
-        if self._sizes is None or self._sizes[0] != width:
-            self._sizes = width, widths(self.lines, width)
-        return self._sizes[1]
-
-    def _heading(self, line: Heading, width: int) -> Iterator[Segment]:
-        count = f" {line.different} of {line.total} differ"
-        yield Segment(fitted(line.section, min(cell_len(line.section), width)), self.look("diff--section"))
-        yield Segment(count, self.look("diff--count"))
-
-    def _row(self, row: DiffRow, width: int) -> Iterator[Segment]:
-        sizes = self._widths(width)
-        differs = row.same is False
-        plain = self.look("diff--parent" if differs else "diff--same")
-        yield Segment(_MARKS[row.same], self.look("diff--child" if differs else "diff--unknown"))
-        yield Segment(
-            fitted(row.attribute, sizes.attribute) + " ",
-            self.look("diff--attribute") if differs else plain,
-        )
-        yield Segment(brief(row.parent, sizes.value, sizes.bare) + " ", self._value(row.parent, plain))
-        child = self.look("diff--child") if differs else plain
-        yield Segment(brief(row.child, sizes.value, sizes.bare) + " ", self._value(row.child, child))
-        yield Segment(fitted(row.delta or "", sizes.delta, right=True), self.look("diff--delta"))
-
-    def _value(self, value: str | None, style: Style) -> Style:
-        return self.look("diff--unknown") if value is None else style
-
-
-def shown(value: str | None) -> str:
-    """Return a value fit for the screen; ``?`` if it is unknown."""
-    return "?" if value is None else printable(value)
-
-
-def brief(value: str | None, width: int, bare: bool) -> str:
-    """Fit a value into ``width`` cells: a path keeps its end, a namespace, if ``bare``, its number alone."""
-    text = shown(value)
-    if bare and (namespace := _NAMESPACE.fullmatch(text)):
-        return fitted(namespace[1], width)
-    if cell_len(text) > width and text.startswith("/"):
-        return fitted("…" + text[len(text) - width + 1 :], width)
-    return fitted(text, width)
-
-
-def _name_of(line: Line | None) -> tuple[str, str] | None:
-    return (line.section, line.attribute) if isinstance(line, DiffRow) else None
-
-
 class DiffPanel(Vertical):
-    """Compares a child with its parent; ``d`` shows only what differs; the row under the cursor says why.
+    """Compares two processes while it is shown; the line under the cursor says why.
 
-    Call :meth:`expect` when other processes are to be compared, :meth:`show` with what the comparison gave,
-    :meth:`keep` when one of the two is gone, :meth:`clear` when there is nothing to compare.
+    :meth:`compare` names the two. :meth:`expect`, :meth:`show`, :meth:`keep` and :meth:`clear` say what is drawn:
+    that they are being read, what was read, that one of them is gone, that there is nothing to compare.
     """
 
     HELP = """
     # Parent and child
 
     What the child has of its own and what it shares with its parent. `≠` marks what differs, `?` what the
-    kernel does not let us know. Below: why the row under the cursor is as it is, and where the values were
-    read. `d` shows only what differs.
+    kernel does not let us know; a namespace has the number that the tree gives it, `#1` is the machine's own.
+    Below: why the row under the cursor is as it is, and the file or call it was read from.
+
+    | key | does |
+    |---|---|
+    | `Enter` | fold or unfold a section; on a row, all of its value (`w` too) |
+    | `←` `→` | fold, unfold; from a row to its heading |
+    | `d` | only what differs, or all |
+    | `b` | set a mark: counters then show what was added since, `*` marks other values; again takes it away |
+    | `s` | use of the processes themselves, or summed over all their descendants (`S` while a child is held) |
+    | `v` | the other way round |
+    | `y` | copy what is listed |
+    | `Esc` | let a pair go that was chosen by hand |
+
+    Two processes of your choice: mark one in the tree (`Space`), put the cursor on the other, press `D`.
+    Sections at the end cost more to read, and are read while they are unfolded.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "toggle_only_differences", "Only differences", id="diff.only-differences"),
+        Binding("d", "toggle_only_differences", "Only ≠", id="diff.only-differences", tooltip="only what differs"),
+        Binding("b", "mark", "Mark", show=False, id="diff.mark", tooltip="what is added from now on"),
+        Binding("s", "subtrees_unless_held", "Subtrees", show=False, id="diff.subtrees"),
+        Binding("S", "subtrees", "Subtrees", show=False, id="diff.subtrees-always"),
+        Binding("v", "swap", "Swap", show=False, id="diff.swap", tooltip="the other way round"),
+        Binding("y", "copy", "Copy", show=False, id="diff.copy"),
+        Binding("escape", "release", "Let go", show=False, id="diff.release"),
     ]
 
     DEFAULT_CSS = """
@@ -289,34 +92,82 @@ class DiffPanel(Vertical):
     }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    class Released(Message):
+        """A person lets go of the two that were chosen by hand: compare by the cursor again."""
+
+    def __init__(self, desk: Desk, *, id: str | None = None, classes: str | None = None) -> None:
         """Begin with the sentence that says what to do."""
         super().__init__(id=id, classes=classes)
         self.only_differences = False
         """Whether rows known to be the same are left out."""
-        self._names: tuple[str, str] | None = None
+        self.held = False
+        """Whether the two were chosen by hand, so that the cursor does not choose others."""
+        self.subtrees = False
+        """Whether usage is summed over descendants."""
+        self.pair: Pair | None = None
+        """The two that are compared."""
+        self._desk = desk
+        self._comparer = Comparer(self)
+        self._folded = set(FOLDED_AT_FIRST)
+        self._note = NOTHING_TO_COMPARE
+        self._snapshots: tuple[Snapshot, Snapshot | None] | None = None
+        self._begin(None)
+
+    def _begin(self, names: tuple[str, str] | None) -> None:
+        """Forget what was known of the last two."""
+        self._names = names
         self._ended = ""
         self._rows: tuple[DiffRow, ...] = ()
-        self._note = NOTHING_TO_COMPARE
+        self._usages: Usages = (None, None)
+        self._summed: Subtrees | None = None
+        self._mark: Mark | None = None
+        self._trail, self._summed_trail = Trail(), Trail()
 
     def compose(self) -> ComposeResult:
         """Title, grid, and the lines about the row under the cursor."""
         yield Static(id="diff-title", markup=False)
-        yield DiffGrid()
+        yield DiffGrid(self._desk.ordinals)
         yield Static(id="diff-why", markup=False)
 
     def on_mount(self) -> None:
-        """Show what was asked for before."""
+        """Begin to follow the machine."""
+        self._comparer.start()
+        self._desk.on_frame.subscribe(self, self._looked)
         self._draw()
+
+    def on_unmount(self) -> None:
+        """End the thread."""
+        self._comparer.stop()
+
+    def on_show(self) -> None:
+        """Read at once what was not read while nobody saw it."""
+        self._ask()
 
     def on_resize(self) -> None:
         """Give the lines about a row as much room as there is to spare."""
         self.set_class(self.size.height < 14, "-short")
         self.set_class(self.size.height >= 22, "-tall")
 
+    # What is compared.
+
+    @property
+    def looks(self) -> int:
+        """How often the two were looked at since they were chosen, as far as that is kept."""
+        return len(self._trail)
+
+    def compare(self, pair: Pair | None, names: tuple[str, str], held: bool = False) -> None:
+        """Compare these two from now on, named as ``4701 sh``; ``held``: until a person lets go of them."""
+        if pair != self.pair:
+            self.pair = pair
+            self.expect(*names)
+        if held != self.held:
+            self.held = held
+            self._draw_title()
+        self._ask()
+
     def expect(self, parent: str, child: str) -> None:
         """Name the two to be compared, as ``4701 sh``, while nothing is known of them yet."""
-        self._names, self._ended, self._rows = (printable(parent), printable(child)), "", ()
+        self._begin((printable(parent), printable(child)))
         self._note = "Reading both from the kernel…"
         self._update()
 
@@ -335,48 +186,237 @@ class DiffPanel(Vertical):
 
     def clear(self, note: str = NOTHING_TO_COMPARE) -> None:
         """Show nothing but a sentence that says what to do."""
-        self._names, self._ended, self._rows, self._note = None, "", (), printable(note)
+        self.pair, self.held = None, False
+        self._comparer.ask(None)
+        self._begin(None)
+        self._note = printable(note)
         self._update()
+
+    def _ask(self) -> None:
+        """Have the two read, unless nobody would see it."""
+        if self.pair is None or not self.is_mounted or not self.is_on_screen:
+            return
+        wanted = frozenset((*SECTIONS, *(section for section in MORE if section not in self._folded)))
+        machine = None
+        if self.subtrees and self._snapshots is not None:
+            machine = (*self._snapshots, None if self._mark is None else self._mark.machine)
+        self._comparer.ask(Order(self.pair, wanted, machine))
+
+    def _looked(self, frame: Frame) -> None:
+        """Take a new snapshot: note what the two did, and have them read anew."""
+        if self._snapshots is not None and frame.snapshot is self._snapshots[0]:
+            return  # the same picture, arranged otherwise
+        history = frame.rows.history
+        self._snapshots = (frame.snapshot, None if history is None else history.before)
+        if self.pair is None:
+            return
+        self._trail.note(self._look_at(frame, self.pair.parent), self._look_at(frame, self.pair.child))
+        if self.subtrees and self.is_on_screen:
+            self._summed_trail.note(None, None)
+        self._ask()
+
+    @staticmethod
+    def _look_at(frame: Frame, identity: Identity) -> Look | None:
+        record, history = frame.snapshot.records.get(identity[0]), frame.rows.history
+        if record is None or record.identity != identity or history is None:
+            return None
+        return look(history.change(record), record.rss)
+
+    def on_comparer_compared(self, message: Comparer.Compared) -> None:
+        """Show what was read."""
+        message.stop()
+        found = self._comparer.take()
+        if found is None:
+            return
+        if found.rows is not None:
+            self._take(found)
+        elif found.missing is not None:
+            launched = self._desk.launches.of(found.missing)
+            self.keep("gone" if launched is None or launched.exit is None else ending(launched.exit))
+
+    def _take(self, found: Comparison) -> None:
+        if self._usages[0] != found.usages[0] or self._usages[1] != found.usages[1]:
+            one, two = (io_rate(*sides) for sides in zip(self._usages, found.usages, strict=True))
+            self._trail.note_io(one, two)
+        self._usages = found.usages
+        if found.subtrees is not None:
+            self._summed = found.subtrees
+            self._summed_trail.complete(*found.subtrees.looks)
+        assert found.rows is not None
+        self.show(found.rows)
+
+    # What is drawn.
+
+    @property
+    def title(self) -> str:
+        """Who is compared with whom, and how."""
+        if self._names is None:
+            return "Diff"
+        parent, child = self._names
+        parts = [f"Diff {parent} → {child}"]
+        if self._ended:
+            parts.append(f"✝ {self._ended}")
+        if self.held:
+            parts.append("held, Esc lets go")
+        if self._mark is not None:
+            parts.append(f"Δ since {self._mark.at}")
+        if self.subtrees:
+            parts.append("Σ subtrees")
+        return "  ".join(parts)
+
+    def lines(self) -> tuple[Line, ...]:
+        """Return what there is to draw, by what a person wants to see of it."""
+        rows, notes = self._rows, {}
+        if self.subtrees and self._summed is not None:
+            rows = (*(row for row in rows if row.section != "usage"), *subtree_rows(self._summed))
+            notes["usage"] = "self and all descendants"
+        elif self._mark is not None:
+            found = since(self._mark.usages, self._usages, frozenset(row.section for row in rows))
+            kept = (row for row in rows if row.section not in ("usage", "delays"))
+            rows = (*kept, *found)
+        if self._mark is not None:
+            notes["usage"] = f"{notes.get('usage', 'added')} since {self._mark.at}"
+        trail = self._summed_trail if self.subtrees else self._trail
+        notes[TREND] = f"{len(trail)} looks" + (", of the subtrees" if self.subtrees else "")
+        return lines_of(rows, self.only_differences, self._folded, trail.lines() if len(trail) else (), notes)
+
+    def _update(self) -> None:
+        if self.is_mounted:
+            self._draw()
+
+    def _draw_title(self) -> None:
+        if self.is_mounted:
+            self.query_one("#diff-title", Static).update(self.title)
+
+    def _draw(self) -> None:
+        lines = self.lines()
+        note = self._note if not self._rows else "Nothing differs. Press d to see all that was compared."
+        self._draw_title()
+        self.query_one(DiffGrid).show(lines, note, self._changed(lines))
+
+    def _changed(self, lines: Sequence[Line]) -> frozenset[tuple[str, str]]:
+        """Return the names of rows that are other than at the mark; counters say so themselves."""
+        if self._mark is None:
+            return frozenset()
+        found = (line for line in lines if isinstance(line, DiffRow) and line.section not in ("usage", "delays"))
+        return frozenset((row.section, row.attribute) for row in found if self._mark.changed(row))
+
+    def on_diff_grid_line_highlighted(self, event: DiffGrid.LineHighlighted) -> None:
+        """Say why the line under the cursor is as it is."""
+        event.stop()
+        self.query_one("#diff-why", Static).update(self._explained(event.line))
+
+    def _explained(self, line: Line | None) -> Content:
+        match line:
+            case DiffRow():
+                then = None if self._mark is None else self._mark.values.get((line.section, line.attribute))
+                told = explanation(line)
+                if then is not None and name_of(line) in self._changed((line,)):
+                    told += Content(f"\nat the mark: {shown(then[0])} → {shown(then[1])}")
+                return told
+            case Trend():
+                one, two = line.newest()
+                return Content.assemble(
+                    (f"{line.measure.name}: {line.measure.why}", "bold"),
+                    f"\nnow {one} → {two}; both drawn on one scale\n",
+                    (line.measure.source, "dim"),
+                )
+            case Heading():
+                return Content.assemble((f"{line.section}: {ABOUT[line.section]}", "bold"), f"\n{counted(line)}")
+        return Content("")
+
+    # Keys.
+
+    def on_diff_grid_fold(self, event: DiffGrid.Fold) -> None:
+        """Fold or unfold a section; what was not read yet is read now."""
+        event.stop()
+        if event.folded:
+            self._folded.add(event.section)
+            if event.section in MORE:  # it is not kept up to date from here on
+                self._rows = tuple(row for row in self._rows if row.section != event.section)
+        else:
+            self._folded.discard(event.section)
+            self._ask()
+        self._update()
+
+    def on_diff_grid_whole(self, event: DiffGrid.Whole) -> None:
+        """Open a view of all of the row."""
+        event.stop()
+        names = self._names or ("parent", "child")
+        self.app.push_screen(WholeValue(whole(event.line, names)))
 
     def action_toggle_only_differences(self) -> None:
         """Show only rows that differ, or all."""
         self.only_differences = not self.only_differences
         self._update()
 
-    @property
-    def title(self) -> str:
-        """Who is compared with whom."""
-        if self._names is None:
-            return "Diff"
-        parent, child = self._names
-        ended = f"  ✝ {self._ended}" if self._ended else ""
-        return f"Diff {parent} → {child}{ended}"
+    def action_mark(self) -> None:
+        """Set the mark, from which on counters count; or take it away."""
+        if self._mark is not None:
+            self._mark = None
+        elif self._rows:
+            machine = None if self._snapshots is None else self._snapshots[0]
+            self._mark = mark(time.strftime("%H:%M:%S"), self._usages, self._rows, machine)
+        else:
+            self.notify("Nothing was read yet that a mark could be set on.", severity="warning")
+        self._summed = None
+        self._ask()
+        self._update()
 
-    def _update(self) -> None:
-        if self.is_mounted:
-            self._draw()
+    def action_subtrees(self) -> None:
+        """Sum up usage over descendants, or not."""
+        self.subtrees = not self.subtrees
+        self._summed = None
+        self._ask()
+        self._update()
 
-    def _draw(self) -> None:
-        lines = lines_of(self._rows, self.only_differences)
-        note = self._note if not self._rows else "Nothing differs. Press d to see all that was compared."
-        self.query_one("#diff-title", Static).update(self.title)
-        grid = self.query_one(DiffGrid)
-        grid.show(lines, note)
+    def action_subtrees_unless_held(self) -> None:
+        """Do the same: the key is that of the debugger while a launch is held."""
+        self.action_subtrees()
 
-    def on_diff_grid_row_highlighted(self, event: DiffGrid.RowHighlighted) -> None:
-        """Say why the row under the cursor is as it is."""
-        event.stop()
-        row = event.row
-        if row is None:
-            self.query_one("#diff-why", Static).update("")
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave ``s`` to a held child, and Escape to others when there is nothing to let go."""
+        if action == "subtrees_unless_held":
+            front = self._desk.launches.front
+            return front is None or front.held is None
+        if action == "release":
+            return self.held
+        return True
+
+    def action_swap(self) -> None:
+        """Compare the other way round."""
+        if self.pair is None or self._names is None:
             return
-        self.query_one("#diff-why", Static).update(explanation(row))
+        self.pair = self.pair.swapped
+        self._names = (self._names[1], self._names[0])
+        self._usages = (self._usages[1], self._usages[0])
+        self._mark = None if self._mark is None else self._mark.swapped
+        self._trail.swap()
+        self._summed_trail.swap()
+        self._summed = None
+        self._rows = ()
+        self._note = "Reading both from the kernel…"
+        self._ask()
+        self._update()
+
+    def action_copy(self) -> None:
+        """Copy what is listed to the clipboard."""
+        self.app.copy_to_clipboard(f"{self.title}\n{texts_of(self.query_one(DiffGrid).lines)}\n")
+        self.notify("Copied: what is listed, with tabs between the columns.")
+
+    def action_release(self) -> None:
+        """Let go of two that were chosen by hand."""
+        self.held = False
+        self._draw_title()
+        self.post_message(self.Released())
 
 
 def explanation(row: DiffRow) -> Content:
     """Word what a row means, its values in full, and where they were read."""
     both = shown(row.parent)
-    if row.parent != row.child:
+    if row.section == "sharing":
+        both = SHARING[row.same]
+    elif row.parent != row.child:
         both += f" → {shown(row.child)}"
     if row.delta:
         both += f" ({printable(row.delta)})"
