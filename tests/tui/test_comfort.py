@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from leftovers import Census
+from machine import in_namespaces, record
 from screen import SIZES, until
 from textual.command import CommandPalette
 from textual.pilot import Pilot
@@ -19,6 +20,7 @@ from textual.widgets import Input, OptionList
 from nsview.tui.app import NsviewApp
 from nsview.tui.comfort import picture
 from nsview.tui.comfort.bound import all_bound
+from nsview.tui.comfort.copies import Copy, CopyPicker, copies, entered
 from nsview.tui.comfort.help import text_for
 from nsview.tui.comfort.jump import Jump, marks_of
 from nsview.tui.comfort.settings import Settings
@@ -81,7 +83,7 @@ async def test_another_key_jumps_nowhere() -> None:
 
 async def test_a_picture_of_the_screen_is_kept_and_none_is_overwritten(home: Path) -> None:
     async with running() as (app, pilot):
-        await pilot.press("P")
+        await pilot.press("ctrl+g")
         await until(lambda: [*home.glob("nsview-*.svg")])
         (made,) = home.glob("nsview-*.svg")
         assert "<svg" in made.read_text()
@@ -114,7 +116,7 @@ async def test_under_sudo_the_picture_is_the_invoking_users(monkeypatch: pytest.
 async def test_a_home_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/proc")
     async with running() as (app, pilot):
-        await pilot.press("P")
+        await pilot.press("ctrl+g")
         await until(lambda: any("No picture" in one.message for one in app._notifications))
 
 
@@ -197,3 +199,29 @@ async def test_a_terminal_of_sixteen_colours_gets_a_theme_for_them(monkeypatch: 
     monkeypatch.delenv("COLORTERM", raising=False)
     async with running(Settings()) as (app, _pilot):
         assert app.theme == "ansi-dark"
+
+
+def test_only_namespaces_known_to_be_others_are_entered() -> None:
+    ours = (11, 12, 13, 14, 15, 16, 17, 18)
+    assert entered(in_namespaces(n=99, u=98), ours) == "-n -u"  # type: ignore[arg-type]
+    assert entered((None, 99, *ours[2:]), ours) == "-n"
+    assert entered(ours, ours) == ""
+
+
+def test_words_of_a_command_line_survive_a_shell() -> None:
+    offered = copies(record(7, ppid=3), ["sh", "-c", "echo 'it is'; exit"], None)
+    assert Copy("command line", """sh -c 'echo '"'"'it is'"'"'; exit'""") in offered
+    assert Copy("how it differs from its parent", "nsview diff 3 7") in offered
+    assert not any("not shared" in one.what for one in offered)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_was_chosen_is_on_the_clipboard(size: tuple[int, int]) -> None:
+    async with running(size=size) as (app, pilot):
+        await until(lambda: app.desk.process == app.desk.me)
+        await pilot.press("y")
+        await until(lambda: isinstance(app.screen, CopyPicker))
+        dialog = app.screen.query_one(".dialog")
+        assert app.screen.region.contains_region(dialog.region)
+        await pilot.press("enter")
+        await until(lambda: app.clipboard == str(os.getpid()))

@@ -22,7 +22,7 @@ def text_for(focused: Widget | None) -> str:
     """Return the help, as Markdown, for whoever has the keys now."""
     nodes = [] if focused is None else [node for node in focused.ancestors_with_self if isinstance(node, Widget)]
     about = next((node.HELP for node in nodes if node.HELP), _GENERAL)
-    parts = ["\n".join(line.removeprefix("    ") for line in about.splitlines())]
+    parts = ["\n".join(line.removeprefix("    ") for line in about.strip().splitlines())]
     if own := [*_own(nodes)]:
         parts.append(_table("Keys here", own))
     parts.append(f"# Keys everywhere\n\n{help_text()}")
