@@ -95,7 +95,11 @@ class LaunchPanel(Vertical):
         self._read_only = read_only
         self._judged: Form | None = None
         self._wanted = False
+        self._as_judged = False
+        """Whether the problems shown are those of the form: not why the last launch failed."""
         self._profile = ""
+        self._sections: list[SectionView] = []
+        self._groups: dict[str, tuple[Collapsible, Picker]] = {}
         self._noticed: set[str] = set()
         # Users are looked up and files looked at, perhaps over a network: never in the UI's loop.
         self._judge = Lane("nsview-outlook", self._work_out, lambda: self.post_message(self.Judged()), self._failed)
@@ -128,8 +132,8 @@ class LaunchPanel(Vertical):
                 yield from self._compose_choice("Ids", "ids", ids, self.form.ids.name)
                 yield from self._compose_choice("Via", "via", [(via.value, via.value) for via in Mechanism], "auto")
                 yield Picker(*(Selection(text, place) for place, text in enumerate(_TICKS)), id="ticks")
-                for section in SECTIONS:
-                    yield SectionView(section, self.form)
+                self._sections = [SectionView(section, self.form) for section in SECTIONS]
+                yield from self._sections
                 for group, means in GROUPS.items():
                     yield from self._compose_group(group, means)
             yield Static("", id="about", markup=False)
@@ -151,9 +155,10 @@ class LaunchPanel(Vertical):
     def _compose_group(self, group: str, means: str) -> ComposeResult:
         members = [flag for flag in _OTHERS if flag.group == group]
         if members:
-            with Collapsible(title=f"{group}: {means}", id=f"group-{group}"):
-                width = max(len(flag.short) for flag in members)
-                yield Picker(*(_row(flag, width) for flag in members), id=f"flags-{group}", classes="flags")
+            width = max(len(flag.short) for flag in members)
+            picker = Picker(*(_row(flag, width) for flag in members), id=f"flags-{group}", classes="flags")
+            self._groups[group] = Collapsible(picker, title=f"{group}: {means}", id=f"group-{group}"), picker
+            yield self._groups[group][0]
 
     def on_mount(self) -> None:
         """Work out the first plan."""
@@ -177,10 +182,9 @@ class LaunchPanel(Vertical):
         if isinstance(preset.value, str) and not self._is(PRESET_OF[preset.value]):
             with self.prevent(Select.Changed):
                 preset.clear()
-        for group in GROUPS:
-            for collapsible in self.query(f"#group-{group}").results(Collapsible):
-                chosen = len(collapsible.query_one(Picker).selected)
-                collapsible.title = f"{group}: {chosen} picked" if chosen else f"{group}: {GROUPS[group]}"
+        for group, (collapsible, picker) in self._groups.items():
+            chosen = len(picker.selected)
+            collapsible.title = f"{group}: {chosen} picked" if chosen else f"{group}: {GROUPS[group]}"
 
     def fill(self, form: Form) -> None:
         """Put a form into the fields."""
@@ -208,7 +212,7 @@ class LaunchPanel(Vertical):
         ticked = {place for place, on in ((_MOUNT_PROC, form.text("--mount-proc")), (_HOLD, form.hold)) if on}
         with self.prevent(SelectionList.SelectedChanged):
             self.query_one("#ticks", Picker).tick(ticked)
-        for view in self.query(SectionView):
+        for view in self._sections:
             view.show(form, self.outlook.wrong, texts=True)
         self.query_one("#kept").display = bool(form.kept)
         self.query_one("#kept-fields", Static).update(f"also {', '.join(name for name, _ in form.kept)}")
@@ -255,7 +259,7 @@ class LaunchPanel(Vertical):
                 self.change(replace(self.form, via=Mechanism(name)))
 
     def _flag_pickers(self) -> list[Picker]:
-        return [self.query_one(NamespacePicker), *self.query(".flags").results(Picker)]
+        return [self.query_one(NamespacePicker), *(picker for _, picker in self._groups.values())]
 
     def _is(self, preset: Preset) -> bool:
         return replace(preset.form, command=self.form.command) == self.form
@@ -275,16 +279,21 @@ class LaunchPanel(Vertical):
         newest = self._judge.newest()
         if newest is None or newest[0] is not self.form:
             return
+        before = self.outlook
         self._judged, self.outlook = newest
-        problems = self.query_one("#problems", Static)
-        problems.display = bool(self.outlook.problems)
-        problems.update(problems_text(self.outlook))
-        plan = self.query_one("#plan", Static)
-        plan.display = self.outlook.plan is not None
-        if self.outlook.plan is not None:
-            plan.update(plan_text(self.outlook.plan))
+        # Each new text means a new layout of the screen: few keys change both.
+        if self.outlook.problems != before.problems or not self._as_judged:
+            problems = self.query_one("#problems", Static)
+            problems.display = bool(self.outlook.problems)
+            problems.update(problems_text(self.outlook))
+        self._as_judged = True
+        if self.outlook.plan != before.plan:
+            plan = self.query_one("#plan", Static)
+            plan.display = self.outlook.plan is not None
+            if self.outlook.plan is not None:
+                plan.update(plan_text(self.outlook.plan))
         self.query_one("#go", Button).disabled = self.outlook.plan is None or self._read_only
-        for view in self.query(SectionView):
+        for view in self._sections:
             view.show(self.form, self.outlook.wrong)
         self._explain(self.app.focused)
         if self._wanted:
@@ -383,7 +392,7 @@ class LaunchPanel(Vertical):
         return rows[picker.highlighted or 0]
 
     def _tell(self, content: Content) -> None:
-        self.query_one("#about", Static).update(content)
+        self.query_one("#about", Static).update(content, layout=False)
 
     def action_leave_field(self) -> None:
         """Give the keys to the list of namespaces, where digits and letters are keys again."""
@@ -410,6 +419,7 @@ class LaunchPanel(Vertical):
 
     def explain_failure(self, lines: Iterable[str]) -> None:
         """Show above the plan why the last launch failed, until the form changes."""
+        self._as_judged = False
         problems = self.query_one("#problems", Static)
         problems.update(Content("\n").join(Content.styled(f"✗ {printable(line)}", "$text-error") for line in lines))
         problems.display = True

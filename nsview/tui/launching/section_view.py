@@ -144,6 +144,10 @@ class _Rows(Vertical):
         self._section = section
         self._ticks = [row for row in section.rows if row.shape is Shape.TICK]
         self._made = False
+        self._labels: dict[Row, Label] = {}
+        self._fields: dict[Row, OptionInput] = {}
+        self._lines: dict[Row, OptionLines] = {}
+        self._picker: Picker | None = None
 
     async def make(self, form: Form) -> None:
         """Make the widgets, once."""
@@ -154,39 +158,39 @@ class _Rows(Vertical):
     def _widgets(self, form: Form) -> Iterator[Horizontal | Picker | Label | OptionLines]:
         for row in self._section.rows:
             if row.shape in (Shape.TEXT, Shape.MANY):
-                yield Horizontal(Label(f"  {row.label}"), OptionInput(row, form.text(row.key)), classes="row option")
+                self._labels[row] = label = Label(_label(row, False))
+                self._fields[row] = field = OptionInput(row, form.text(row.key))
+                yield Horizontal(label, field, classes="row option")
             elif row.shape is Shape.LINES:
                 if len(self._section.rows) > 1:
-                    yield Label(f"  {row.label}", classes="option-heading")
-                yield OptionLines(row, form.text(row.key))
+                    yield Label(_label(row, False), classes="option-heading")
+                self._lines[row] = OptionLines(row, form.text(row.key))
+                yield self._lines[row]
         if self._ticks:
-            picker = Picker(
-                *(Selection(row.label, place, bool(form.text(row.key))) for place, row in enumerate(self._ticks))
-            )
-            picker.add_class("options")
-            yield picker
+            ticks = (Selection(row.label, place, bool(form.text(row.key))) for place, row in enumerate(self._ticks))
+            self._picker = Picker(*ticks, classes="options")
+            yield self._picker
 
     def fill(self, form: Form) -> None:
         """Put a form into the rows that were made."""
         with self.prevent(Input.Changed, TextArea.Changed, SelectionList.SelectedChanged):
-            for field in self.query(OptionInput):
-                if field.value != form.text(field.row.key):
-                    field.value = form.text(field.row.key)
-            for lines in self.query(OptionLines):
-                if lines.text != form.text(lines.row.key):
-                    lines.text = form.text(lines.row.key)
-            for picker in self.query(Picker):
-                picker.tick({place for place, row in enumerate(self._ticks) if form.text(row.key)})
+            for row, field in self._fields.items():
+                if field.value != form.text(row.key):
+                    field.value = form.text(row.key)
+            for row, lines in self._lines.items():
+                if lines.text != form.text(row.key):
+                    lines.text = form.text(row.key)
+            if self._picker is not None:
+                self._picker.tick({place for place, row in enumerate(self._ticks) if form.text(row.key)})
 
     def mark(self, wrong: Mapping[str, str]) -> None:
         """Mark the rows that cannot be read."""
-        for field in self.query(OptionInput):
-            field.set_class(field.row.key in wrong, "-wrong")
-            label = field.parent.query_one(Label) if field.parent is not None else None
-            if label is not None:
-                label.update(f"{'✗' if field.row.key in wrong else ' '} {field.row.label}")
-        for lines in self.query(OptionLines):
-            lines.set_class(lines.row.key in wrong, "-wrong")
+        for row, field in self._fields.items():
+            if field.has_class("-wrong") != (row.key in wrong):
+                field.set_class(row.key in wrong, "-wrong")
+                self._labels[row].update(_label(row, row.key in wrong))
+        for row, lines in self._lines.items():
+            lines.set_class(row.key in wrong, "-wrong")
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -205,3 +209,7 @@ class _Rows(Vertical):
         event.stop()
         for place, row in enumerate(self._ticks):
             self.post_message(SectionView.Edited(row, ON if place in event.selection_list.selected else ""))
+
+
+def _label(row: Row, wrong: bool) -> str:
+    return f"{'✗' if wrong else ' '} {row.label}"

@@ -34,9 +34,9 @@ class Shape(Enum):
     LINES = "options in order, a line for each"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One row: ``key`` is the option's name in full, or what a list of ordered options is called."""
+    """One row, there once: ``key`` is the option's name in full, or what a list of ordered options is called."""
 
     key: str
     shape: Shape
