@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import Any
 
 import pytest
 from golden import assert_golden
@@ -133,7 +134,7 @@ def test_of_a_child_that_died_while_held_the_place_is_marked_and_the_rest_never_
 def test_refused_call_that_the_plan_goes_on_after_is_told_from_the_one_it_failed_at() -> None:
     gone_on = steps_of(launched(6, timeline=events(6, refused={4: -errno.EBUSY})))
     assert gone_on[5].state is State.REFUSED
-    end = {"held": None, "exit": Exit(None, None, False, None), "ended_before": 4}
+    end: dict[str, Any] = {"held": None, "exit": Exit(None, None, False, None), "ended_before": 4}
     failed = steps_of(launched(5, timeline=events(5, refused={4: -errno.EPERM}), **end))
     assert failed[5].state is State.FAILED
 
@@ -268,7 +269,7 @@ def test_sums_tell_when_the_parent_was_back_and_the_program_ran() -> None:
 
 def test_sums_of_a_held_child_say_where_it_waits_and_of_a_dead_one_where_it_died() -> None:
     assert sums(launched(3))[0] == "held before sethostname"
-    end = {"held": None, "exit": Exit(None, 9, False, None), "ended_before": 3}
+    end: dict[str, Any] = {"held": None, "exit": Exit(None, 9, False, None), "ended_before": 3}
     assert sums(launched(3, **end))[0] == "killed by SIGKILL while it waited before sethostname"
     assert sums(launched(3, aborted=True, **end))[0] == "given up before sethostname"
 

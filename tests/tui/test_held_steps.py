@@ -1,0 +1,300 @@
+"""Stepping real plans: what each step changed is what the kernel says; giving up anywhere leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from leftovers import Census, until
+from timeline_app import at_the_start, container
+
+from nsview.host.difference import DiffRow
+from nsview.tui.launching import held_facts
+from nsview.tui.launching.held_facts import Changes, UnreadError, look
+from nsview.tui.launching.launcher import Born, Changed, Failed, Launched, Launcher, LauncherMessage, Tried
+from spawner import Mechanism, Plan, Spec, Stdio
+from spawner.oci import Capabilities, Rlimit
+
+pytestmark = pytest.mark.needs("root")
+
+KEPT = frozenset({"CAP_KILL", "CAP_CHOWN"})
+
+
+class Stepper:
+    """A launcher, and the newest state of its launches."""
+
+    def __init__(self) -> None:
+        self.messages: list[LauncherMessage] = []
+        self.launcher = Launcher(self.messages.append)
+        self.launcher.start()
+
+    def close(self) -> None:
+        """End all and close the terminals."""
+        self.launcher.close()
+        for message in self.messages:
+            if isinstance(message, Born) and message.pty is not None:
+                os.close(message.pty)
+
+    def state(self, number: int) -> Launched | None:
+        """How a launch stands."""
+        told = (one.launched for one in self.messages if isinstance(one, Born | Changed))
+        return next((one for one in reversed([*told]) if one.number == number), None)
+
+    def wait(self, number: int, condition: Callable[[Launched], object]) -> Launched:
+        """Wait until a launch stands so, and return how."""
+
+        def so() -> Launched | None:
+            state = self.state(number)
+            return state if state is not None and condition(state) else None
+
+        found = until(so, 20)
+        assert found is not None, f"it did not come to that: {self.state(number)}, {self.messages[-1:]}"
+        return found
+
+    def launch(self, spec: Spec, hold: Callable[[Plan], int] = at_the_start) -> Launched:
+        """Launch and hold."""
+        number = 1 + sum(isinstance(message, Born) for message in self.messages)
+        self.launcher.launch(spec, hold)
+        return self.wait(number, lambda state: state.held is not None)
+
+
+@pytest.fixture
+def stepper(nothing_left: Census) -> Iterator[Stepper]:
+    """A stepper that leaves nothing."""
+    one = Stepper()
+    yield one
+    one.close()
+
+
+def labelled(launched: Launched, label: str) -> Changes:
+    """What was seen to change by the first step of this label."""
+    index = next(index for index, step in enumerate(launched.plan.steps) if step.label == label)
+    return next(changes for changes in launched.changes if changes.covers(index))
+
+
+def rows_of(launched: Launched, label: str) -> dict[str, DiffRow]:
+    """The rows of that, by attribute; a pid and its pid namespace are two."""
+    return by_attribute(labelled(launched, label).rows)
+
+
+def by_attribute(rows: tuple[DiffRow, ...]) -> dict[str, DiffRow]:
+    """Those on namespaces are called as in /proc: ``ns/uts``."""
+    return {("ns/" if row.section == "namespaces" else "") + row.attribute: row for row in rows}
+
+
+def everything() -> Spec:
+    """A container in the old way, with a root, limits, few capabilities, and each namespace made in a step."""
+    return container(
+        via=Mechanism.FORK_UNSHARE,
+        namespaces=frozenset({"mount", "uts", "ipc", "network", "pid", "user", "cgroup"}),
+        rootfs="/",
+        rlimits=(Rlimit("RLIMIT_NOFILE", 100, 100),),
+        no_new_privs=True,
+        nice=3,
+        capabilities=Capabilities(
+            bounding=KEPT, effective=KEPT, permitted=KEPT, inheritable=frozenset(), ambient=frozenset()
+        ),
+    )
+
+
+def test_each_step_of_a_container_shows_what_it_changed(stepper: Stepper) -> None:
+    born = stepper.launch(everything())
+    exec_at = next(index for index, step in enumerate(born.plan.steps) if step.phase == "exec")
+    stepper.launcher.step_to(1, exec_at)
+    held = stepper.wait(1, lambda state: state.held is not None and state.held >= exec_at)
+
+    own = {name: Path(f"/proc/{held.pid}/ns/{name}").readlink() for name in ("mnt", "net", "user", "uts", "ipc")}
+    made = rows_of(held, "unshare")
+    assert {name: made[f"ns/{name}"].child for name in own} == {name: str(link) for name, link in own.items()}
+    assert rows_of(held, "second fork")["pid"].child == str(held.pid)
+    assert rows_of(held, "write uid_map")["uid map"].child == "0→0 ×1"
+    host = rows_of(held, "sethostname")["host name"]
+    assert (host.parent, host.child) == (os.uname().nodename, "box")
+    assert "127.0.0.1" in (rows_of(held, "lo up")["addresses"].child or "")
+    assert any(row.section == "mounts" for row in labelled(held, "attach").rows)
+    root = rows_of(held, "pivot_root")["root mount"]
+    assert root.parent is not None
+    assert root.child is not None
+    assert root.parent != root.child
+    assert rows_of(held, "setpriority")["nice"].child == "3"
+    limit = rows_of(held, "set RLIMIT_NOFILE")["nofile"]
+    assert limit.child == "100" == str(resource.prlimit(held.pid, resource.RLIMIT_NOFILE)[0])
+    assert rows_of(held, "no_new_privs")["no new privileges"].child == "yes"
+    dropped = rows_of(held, "drop CAP_SYS_ADMIN")["caps bounding"]
+    assert dropped.delta == "−SYS_ADMIN"
+    status = dict(line.split(":\t") for line in Path(f"/proc/{held.pid}/status").read_text().splitlines())
+    capset = rows_of(held, "capset")["caps effective"]
+    assert capset.child is not None
+    assert int(capset.child.split()[0], 16) == int(status["CapEff"], 16) == 1 << 0 | 1 << 5
+
+    # Every step was looked at alone: what it has is its own. What reads only has changed nothing.
+    done = {event.index for event in held.timeline if event.index is not None}
+    assert all(len(done & {*range(one.first, one.last + 1)}) == 1 for one in held.changes[1:])
+    assert labelled(held, "read RLIMIT_NOFILE").rows == ()
+    assert not any(one.unread for one in held.changes)
+
+    stepper.launcher.resume(1)
+    runs = stepper.wait(1, lambda state: state.held is None)
+    assert runs.exit is None
+    last = runs.changes[-1]
+    assert last.running
+    assert {row.attribute: row.child for row in last.rows}["name"] == "sleep"
+
+
+def test_birth_is_compared_with_ourselves_before_it(stepper: Stepper) -> None:
+    born = stepper.launch(container())
+    (birth,) = born.changes
+    assert birth.birth
+    assert birth.covers(None)
+    assert not birth.covers(0)
+    found = by_attribute(birth.rows)
+    assert found["ns/uts"].parent == os.readlink("/proc/self/ns/uts")
+    assert found["ns/uts"].child == os.readlink(f"/proc/{born.pid}/ns/uts")
+    assert found["pid"].parent == str(os.getpid())
+    assert (found["VM"].parent, found["VM"].child) == ("nsview's", "shared with nsview")
+
+
+def test_execve_ends_the_sharing_of_memory(stepper: Stepper) -> None:
+    stepper.launch(container())
+    stepper.launcher.resume(1)
+    runs = stepper.wait(1, lambda state: state.held is None)
+    memory = next(row for row in runs.changes[-1].rows if row.attribute == "VM")
+    assert (memory.parent, memory.child) == ("shared with nsview", "its own")
+
+
+def test_child_that_is_held_again_is_looked_at_once_for_all_that_it_did_between(stepper: Stepper) -> None:
+    born = stepper.launch(container())
+    after = next(index for index, step in enumerate(born.plan.steps) if step.label == "sethostname") + 1
+    stepper.launcher.resume(1, after)
+    held = stepper.wait(1, lambda state: state.held == after)
+    assert [(one.first, one.last) for one in held.changes] == [(0, -1), (0, after - 1)]
+    assert {"uid map", "gid map", "host name"} <= {row.attribute for row in held.changes[-1].rows}
+
+
+def test_what_is_not_there_is_not_read() -> None:
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(UnreadError, match="ended"):
+        look(child)
+    os.waitpid(child, 0)
+    with pytest.raises(UnreadError, match="ended"):
+        look(child)
+
+
+def test_looks_at_one_process_that_only_waits_are_the_same() -> None:
+    assert held_facts.differences(look(os.getpid()), look(os.getpid())) == ()
+
+
+@pytest.mark.parametrize("via", [Mechanism.CLONE3, Mechanism.FORK_UNSHARE])
+def test_giving_up_before_any_step_leaves_nothing(stepper: Stepper, via: Mechanism) -> None:
+    spec = container(via=via, args=("/bin/true",), namespaces=frozenset({"pid", "mount", "uts", "user"}))
+    steps = len(stepper.launch(spec).plan.steps)
+    stepper.launcher.abort(1)
+    for index in range(1, steps):
+        held = stepper.launch(spec, lambda _plan, index=index: index)  # type: ignore[misc]
+        assert held.held is not None
+        assert held.held >= index
+        stepper.launcher.abort(held.number)
+        ended = stepper.wait(held.number, lambda state: state.exit is not None)
+        assert ended.aborted
+        assert (ended.held, ended.ended_before) == (None, held.held)
+        assert not Path(f"/proc/{held.pid}").exists()
+
+
+def test_giving_up_below_a_reaper_leaves_nothing(stepper: Stepper) -> None:
+    spec = container(init=True, args=("/bin/true",), namespaces=frozenset({"pid", "mount", "user"}), hostname=None)
+    plan = stepper.launch(spec).plan
+    stepper.launcher.abort(1)
+    for index in (i for i, step in enumerate(plan.steps) if step.phase in ("init", "signals", "exec")):
+        held = stepper.launch(spec, lambda _plan, index=index: index)  # type: ignore[misc]
+        stepper.launcher.abort(held.number)
+        stepper.wait(held.number, lambda state: state.exit is not None)
+
+
+def test_below_a_reaper_the_process_that_waits_is_looked_at(stepper: Stepper) -> None:
+    spec = container(init=True, capabilities=Capabilities(bounding=KEPT, effective=KEPT, permitted=KEPT))
+    held = stepper.launch(spec)
+    exec_at = next(index for index, step in enumerate(held.plan.steps) if step.phase == "exec")
+    stepper.launcher.step_to(1, exec_at)
+    held = stepper.wait(1, lambda state: state.held is not None and state.held >= exec_at)
+    below = rows_of(held, "execute init")
+    assert below["parent"].child == str(held.pid)
+    inner = below["pid"].child
+    assert inner is not None
+    status = Path(f"/proc/{inner}/status").read_text()
+    assert int(status.partition("CapEff:")[2].split()[0], 16) == 1 << 0 | 1 << 5
+
+
+def test_held_child_killed_from_elsewhere_has_ended_where_it_waited(stepper: Stepper) -> None:
+    held = stepper.launch(container())
+    stepper.launcher.step_to(1, 4)
+    held = stepper.wait(1, lambda state: state.held == 4)
+    os.kill(held.pid, signal.SIGKILL)
+    ended = stepper.wait(1, lambda state: state.exit is not None)
+    assert ended.exit is not None
+    assert ended.exit.signal == signal.SIGKILL
+    assert (ended.held, ended.ended_before, ended.aborted) == (None, 4, False)
+    stepper.launcher.step(1)
+    stepper.launcher.abort(1)
+    assert not any(isinstance(message, Failed) for message in stepper.messages)
+
+
+def test_plan_that_forks_twice_goes_on_as_another_process(stepper: Stepper) -> None:
+    held = stepper.launch(everything())
+    fork = next(index for index, step in enumerate(held.plan.steps) if step.label == "second fork")
+    first = held.identity
+    stepper.launcher.resume(1, fork + 1)
+    held = stepper.wait(1, lambda state: state.held == fork + 1)
+    assert held.identity != first
+    stat = Path(f"/proc/{held.pid}/stat").read_text()
+    assert held.start_time == int(stat.rpartition(") ")[2].split()[19])
+
+
+def test_breakpoints_alone_hold_only_who_can_be_held(stepper: Stepper) -> None:
+    def at_exec(plan: Plan) -> tuple[int, ...]:
+        return tuple(index for index, step in enumerate(plan.steps) if step.phase == "exec")
+
+    launcher = stepper.launcher
+    launcher.launch(Spec(args=("sleep", "1000"), stdio=Stdio.NULL), breakpoints=at_exec)
+    held = stepper.wait(1, lambda state: True)
+    assert held.held == at_exec(held.plan)[0]
+    launcher.launch(Spec(args=("sleep", "1000"), stdio=Stdio.NULL, via=Mechanism.VFORK), breakpoints=at_exec)
+    assert stepper.wait(2, lambda state: True).held is None
+    launcher.launch(Spec(args=("sleep", "1000"), stdio=Stdio.NULL), breakpoints=lambda plan: ())
+    free = stepper.wait(3, lambda state: True)
+    assert free.held is None
+    assert free.plan.suspends, "a plan that nothing is to stop in is the one that would be run without breakpoints"
+
+
+def test_breakpoint_before_the_goal_is_stopped_at_first(stepper: Stepper) -> None:
+    stepper.launcher.launch(
+        container(), lambda plan: len(plan.steps) - 1, breakpoints=lambda plan: (3, len(plan.steps) - 1)
+    )
+    held = stepper.wait(1, lambda state: True)
+    assert (held.held, held.goal) == (3, len(held.plan.steps) - 1)
+
+
+def test_launches_for_their_times_leave_nothing_and_run_in_turns(stepper: Stepper) -> None:
+    specs = tuple(Spec(args=("true",), stdio=Stdio.NULL, via=via) for via in (Mechanism.FORK, Mechanism.CLONE))
+    told: list[Tried] = []
+    stepper.launcher.try_out(specs, 5, told.append)
+    assert until(lambda: len(told) == 5, 20)
+    assert [tuple(map(len, tried.runs)) for tried in told] == [(done, done) for done in range(1, 6)]
+    assert {run.timeline[0].label for run in told[-1].runs[0]} == {"fork"}
+    assert {run.timeline[0].label for run in told[-1].runs[1]} == {"clone"}
+
+
+def test_launch_that_cannot_be_tried_out_says_why_and_is_not_tried_again(stepper: Stepper) -> None:
+    errors: list[object] = []
+    stepper.launcher.try_out((Spec(args=("/nonexistent",)),), 5, lambda tried: errors.append(tried.error))
+    assert until(lambda: errors, 20)
+    stepper.launcher.launch(Spec(args=("true",), stdio=Stdio.NULL))
+    stepper.wait(1, lambda state: state.exit is not None)
+    assert len(errors) == 1
+    assert "ENOENT" in str(errors[0])
