@@ -33,6 +33,7 @@ from nsview.tui.launching.form import hold_before, outlook
 from nsview.tui.launching.launcher import Born, Changed, Failed, SignalFailed
 from nsview.tui.launching.panel import LaunchPanel
 from nsview.tui.launching.wording import ending, signal_name
+from nsview.tui.namespaces.panel import NamespacePanel
 from nsview.tui.panes import Panes
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.children_bar import ChildrenBar
@@ -291,8 +292,10 @@ class NsviewApp(App[None]):
         in_terminal = isinstance(self.focused, ChildTerminal)
         if in_terminal or action in ("leave_terminal", "full_screen"):
             return in_terminal and action in ("leave_terminal", "full_screen")
-        if action == "pane" and (isinstance(self.focused, Input) or self.screen.is_modal):
+        if action in ("pane", "new") and (isinstance(self.focused, Input) or self.screen.is_modal):
             return False
+        if action == "new" and self.panes.pane_of(self.focused) == "namespaces":
+            return False  # n is network there
         if action == "launch" and self.screen.is_modal:
             return False
         if action in ("step", "resume"):
@@ -303,6 +306,15 @@ class NsviewApp(App[None]):
     def action_pane(self, pane: str) -> None:
         """Bring a pane to the front."""
         self.panes.show(pane)
+
+    def action_new(self) -> None:
+        """Fill in a new launch."""
+        self.action_pane("launch")
+
+    def action_inspect(self) -> None:
+        """Show the namespaces of the process under the tree's cursor."""
+        self.query_one(NamespacePanel).link()
+        self.action_pane("namespaces")
 
     def action_zoom(self) -> None:
         """Show the pane alone, or all of them again."""

@@ -30,6 +30,7 @@ class Key:
 KEYS: tuple[Key, ...] = (
     Key("1", "pane('tree')", "pane.tree", "Tree", "the tree of processes", first=True),
     Key("2", "pane('diff')", "pane.diff", "Diff", "how the child differs from its parent", first=True),
+    Key("3", "pane('namespaces')", "pane.namespaces", "Namespaces", "namespaces, and what is inside", first=True),
     Key("4", "pane('launch')", "pane.launch", "Launch", "the launch panel", first=True),
     Key(
         "5",
@@ -40,7 +41,8 @@ KEYS: tuple[Key, ...] = (
         first=True,
     ),
     Key("6", "pane('timeline')", "pane.timeline", "Timeline", "what the launch did, step by step", first=True),
-    Key("n", "pane('launch')", "launch.new", "New", "fill in a new launch", footer=True, first=True),
+    Key("N", "inspect", "namespaces.inspect", "Inspect", "the namespaces of the process under the cursor"),
+    Key("n", "new", "launch.new", "New", "fill in a new launch", footer=True, first=True),
     Key(
         "f5,ctrl+r",
         "launch",

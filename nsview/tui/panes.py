@@ -16,6 +16,8 @@ from nsview.tui.desk import Desk
 from nsview.tui.diff.grid import DiffGrid
 from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.launching.panel import LaunchPanel, NamespacePicker
+from nsview.tui.line_list import LineList
+from nsview.tui.namespaces.panel import NamespacePanel
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.pane import TerminalPane
 from nsview.tui.terminal.terminal import ChildTerminal
@@ -43,7 +45,8 @@ _RIGHT = (Place.UPPER, Place.LOWER)
 class Pane:
     """A pane: its name (the id of its widget), the digit that brings it to the front, title, place, and widget.
 
-    ``focus``: which widget in it gets the keys. The first of all LOWER panes is shown at the start.
+    ``focus``: which widget in it gets the keys, of several the first that is displayed. The first of all LOWER panes
+    is shown at the start.
     """
 
     name: str
@@ -63,6 +66,7 @@ PANES: tuple[Pane, ...] = (
     Pane("launch", 4, "Launch", Place.FORM, lambda desk: LaunchPanel(privileged=desk.privileged), NamespacePicker),
     Pane("diff", 2, "Diff", Place.UPPER, DiffPanel, DiffGrid),
     Pane("timeline", 6, "Timeline", Place.LOWER, Timeline, Waterfall),
+    Pane("namespaces", 3, "Namespaces", Place.LOWER, NamespacePanel, LineList),
     Pane("terminal", 5, "Terminal", Place.LEFT, TerminalPane, ChildTerminal),
 )
 """In the order in which Tab goes through them, and the grid lays them out; those at the right stand together."""
@@ -151,6 +155,7 @@ class Panes(Grid):
         return current if isinstance(current, ChildTerminal) else None
 
     def _focus(self, pane: str) -> None:
-        target = self.terminal if pane == "terminal" else self.query_one(f"#{pane}").query(PANE_OF[pane].focus).first()
+        inside = self.query_one(f"#{pane}").query(PANE_OF[pane].focus)
+        target = self.terminal if pane == "terminal" else next((one for one in inside if one.display), None)
         if target is not None:
             self.screen.set_focus(target)

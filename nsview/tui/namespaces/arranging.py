@@ -24,10 +24,10 @@ class Shape(Enum):
 
     def next(self) -> Shape:
         """Return the one after this."""
-        shapes = [*Shape]
-        return shapes[(shapes.index(self) + 1) % len(shapes)]
+        return _AFTER[self]
 
 
+_AFTER = {Shape.FLAT: Shape.PARENT, Shape.PARENT: Shape.OWNER, Shape.OWNER: Shape.FLAT}
 _ABOVE = {Shape.PARENT: RELATIONS["parent"], Shape.OWNER: RELATIONS["owner"]}
 
 

@@ -207,9 +207,7 @@ class NamespaceReader:
     def _named(self, found: dict[int, Namespace], snapshot: Snapshot) -> dict[int, Namespace]:
         """Give those names that have none yet; what names are made of is read once for each leader."""
         keys = {inode: (inode, one.id, one.leader, one.leader_start_time) for inode, one in found.items()}
-        unnamed = {
-            inode: one for inode, one in found.items() if one.name is None and keys[inode] not in self._names
-        }
+        unnamed = {inode: one for inode, one in found.items() if one.name is None and keys[inode] not in self._names}
         names = {inode: one.name for inode, one in named(unnamed, snapshot.records).items()}
         self._names = {
             key: found[inode].name or names.get(inode) or self._names.get(key) for inode, key in keys.items()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Collection
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -27,16 +28,17 @@ def parsed(text: str) -> Filter[ProcessRow] | None:
 class ColumnNames(Suggester):
     """Completes the name of a column at the end of a filter."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Collection[str]) -> None:
         """Distinguish capitals: columns have none but three letters of namespaces."""
         super().__init__(case_sensitive=True)
+        self._names = names
 
     async def get_suggestion(self, value: str) -> str | None:
         """Return the filter with the name at its end completed; None if it is no beginning of one."""
         begun = value.rpartition(" ")[2].lstrip("!(")
-        if len(begun) < 2 or begun in TABLE_COLUMNS:
+        if len(begun) < 2 or begun in self._names:
             return None
-        name = next((name for name in TABLE_COLUMNS if name.startswith(begun)), None)
+        name = next((name for name in self._names if name.startswith(begun)), None)
         return None if name is None else value + name.removeprefix(begun)
 
 
@@ -61,7 +63,7 @@ class FilterLine(Vertical):
     class Filtered(Message):
         """Another filter is wanted, None for none."""
 
-        def __init__(self, filter: Filter[ProcessRow] | None) -> None:
+        def __init__(self, filter: Filter[Any] | None) -> None:
             """Say which."""
             super().__init__()
             self.filter = filter
@@ -69,11 +71,23 @@ class FilterLine(Vertical):
     class Left(Message):
         """Typing is over: the keys are the table's again."""
 
+    def __init__(
+        self,
+        read: Callable[[str], Filter[Any] | None] = parsed,
+        names: Collection[str] = TABLE_COLUMNS,
+        example: str = "user=root cpu>5 ns.net!=init /regex/ name",
+    ) -> None:
+        """``read`` reads a filter, None for one that asks nothing; ``names`` are columns; for a table of processes."""
+        super().__init__()
+        self._read = read
+        self._columns = names
+        self._example = example
+
     def compose(self) -> ComposeResult:
         """A slash, the line, what is wrong with it."""
         with Horizontal():
             yield Static("/ ", classes="slash", markup=False)
-            yield Input(compact=True, suggester=ColumnNames(), placeholder="user=root cpu>5 ns.net!=init /regex/ name")
+            yield Input(compact=True, suggester=ColumnNames(self._columns), placeholder=self._example)
         yield Static("", classes="wrong", markup=False)
 
     @property
@@ -102,7 +116,7 @@ class FilterLine(Vertical):
     def _judge(self, text: str) -> None:
         """Have the filter in force; of one that is none, say what is wrong, while the last stays in force."""
         try:
-            wanted = parsed(text)
+            wanted = self._read(text)
         except FilterError as error:
             self._complain(error)
             return

@@ -1,0 +1,519 @@
+"""The namespace inspector: every namespace of the machine as a list or a tree, and what is inside each."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import ContentSwitcher
+
+from nsview.host.columns.column import by_name
+from nsview.host.columns.namespaces import NAMESPACE_COLUMNS, NamespaceRow
+from nsview.host.filter import Filter, parse
+from nsview.host.model import Identity
+from nsview.host.namespaces import Namespace
+from nsview.host.snapshot import ProcessRecord
+from nsview.host.text import printable
+from nsview.host.tree import true_parent
+from nsview.tui.desk import Compare, Desk, GoTo
+from nsview.tui.namespaces.about import reference
+from nsview.tui.namespaces.arranging import Shape, View
+from nsview.tui.namespaces.detail import Detail
+from nsview.tui.namespaces.detail_list import DetailList
+from nsview.tui.namespaces.kind_bar import KindBar, Tab
+from nsview.tui.namespaces.list import NamespaceList, numbered
+from nsview.tui.namespaces.places import InList, Inside, Linked, Way
+from nsview.tui.namespaces.reader import NamespaceReader, Picture, Wish
+from nsview.tui.processes.filter_line import FilterLine
+from nsview.tui.processes.table import ProcTable
+from nsview.wording.namespace import unread_text
+from spawner.namespaces import BY_LETTER, KINDS, NamespaceKind
+
+_ALL = "a"
+_COLUMNS = by_name(NAMESPACE_COLUMNS)
+_INITIAL = 1
+"""The number of the machine's own namespace of each kind (nsview.tui.hues)."""
+
+
+class NamespacePanel(Vertical):
+    """Two faces: the list, and the detail of one namespace, by default of the process under the tree's cursor.
+
+    Nothing is read while the pane is not to be seen.
+    """
+
+    HELP = """
+    # Namespaces
+
+    Every namespace of the machine, and what is inside. The pane follows the tree's cursor (`l`): its first line has
+    the eight namespaces of that process by letter and number, as the column **mnpUuiCT** of the tree; number 1 is the
+    machine's own. Below: who leads the namespace, what it was made of, who is inside, what keeps it alive.
+    `→` marks a row that leads somewhere: `Enter` goes there, to a process in the tree, to an owner or parent, to the
+    far end of a veth. `Esc` goes back, in the end to the list of all.
+
+    | key | does |
+    |---|---|
+    | `m` `n` `p` `U` `u` `i` `C` `T` | that kind alone; `a`: all |
+    | `Enter`, `Esc` | into it, or where a row leads; back |
+    | `l` | follow the tree's cursor, or no more |
+    | `t` | flat, parent tree, owner tree |
+    | `/` | filter: `held=mount`, `nprocs>3`, `uid=root`, `owner=4026531837`, any text |
+    | `R` | search now for those without processes |
+    | `left`, `right` | the section before, after |
+    | `space`, `c` | mark a member; compare it with its parent, or the two marked with each other |
+    | `f` | show its members alone in the tree |
+
+    HELD BY: `proc` processes, `task` single threads, `next` their next children, `fd` open descriptors, `sock` sockets,
+    `mount` bind mounts, `child` and `owns`: other namespaces below it. Only a search of the whole machine finds those
+    that no process is in: it takes its time, so its age stands below. In a mount namespace `+` is a mount that its
+    leader's parent does not have, `~` one that is another there.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(
+                kind.letter,
+                f"kind('{kind.letter}')",
+                f"{kind.name} namespaces",
+                show=False,
+                id=f"namespaces.{kind.name}",
+            )
+            for kind in KINDS
+        ),
+        Binding(_ALL, f"kind('{_ALL}')", "All kinds", show=False, id="namespaces.all"),
+        Binding("t", "shape", "Tree", show=False, id="namespaces.tree"),
+        Binding("l", "link", "Link", id="namespaces.link"),
+        Binding("slash", "filter", "Filter", key_display="/", id="namespaces.filter"),
+        Binding("R", "search", "Search", show=False, id="namespaces.search"),
+        Binding("space", "mark", "Mark", show=False, id="namespaces.mark"),
+        Binding("c", "compare", "Compare", show=False, id="namespaces.compare"),
+        Binding("f", "members", "Members in the tree", show=False, id="namespaces.members"),
+        Binding("escape", "back", "Back", show=False, id="namespaces.back"),
+    ]
+
+    DEFAULT_CSS = """
+    NamespacePanel {
+        background: $surface;
+        & > #ns-faces { height: 1fr; }
+    }
+    """
+
+    def __init__(self, desk: Desk, *, reader: NamespaceReader | None = None, id: str | None = None) -> None:
+        """``reader`` is another than the machine's for tests."""
+        super().__init__(id=id)
+        self._desk = desk
+        self.reader = reader or NamespaceReader(self)
+        self.way = Way()
+        self.view = View()
+        self.picture: Picture | None = None
+        self._unfolded: frozenset[str] = frozenset()
+        self._seeking: str | None = None
+        self._told = False
+        self._marked: tuple[Identity, ...] = ()
+        self._record: ProcessRecord | None = None
+        self._heading: str | None = None
+
+    # Life.
+
+    def compose(self) -> ComposeResult:
+        """The kinds, the list or the detail, and the filter."""
+        yield KindBar()
+        with ContentSwitcher(initial="ns-detail", id="ns-faces"):
+            yield NamespaceList(self._desk.ordinals, id="ns-list")
+            yield DetailList(id="ns-detail")
+        yield FilterLine(_parsed, _COLUMNS, "held=mount nprocs>3 uid=root name")
+
+    def on_mount(self) -> None:
+        """Start reading with the frames."""
+        self.reader.start()
+        self._desk.on_frame.subscribe(self, lambda _frame: self._look())
+        self._desk.on_process.subscribe(self, lambda _process: self._follow())
+        self._draw()
+
+    def on_unmount(self) -> None:
+        """End the threads."""
+        self.reader.stop()
+
+    def on_show(self) -> None:
+        """Read what was not read while it was hidden."""
+        self._look()
+
+    def _look(self) -> None:
+        if not self.is_on_screen or self._desk.frame is None:
+            return
+        self._follow()
+        self.reader.look(self._desk.frame.snapshot)
+        self._entitle()
+
+    def _follow(self) -> None:
+        """Take the process under the cursor, as it was last seen."""
+        process, frame = self._desk.process, self._desk.frame
+        self._record = None if process is None or frame is None else frame.rows.record_of(process)
+        if self.is_on_screen and isinstance(self.way.here, Linked):
+            self._want()
+
+    # What is shown.
+
+    @property
+    def subject(self) -> int | None:
+        """The inode of the namespace that is told of; None in the list, or where it cannot be known."""
+        match self.way.here:
+            case Inside(inode):
+                return inode
+            case Linked(letter):
+                return None if self._record is None else self._record.namespace(BY_LETTER[letter].name)
+            case _:
+                return None
+
+    def _want(self) -> None:
+        """Ask for what is to be shown here, and show what there is of it."""
+        self.reader.want(Wish(self.view, self.subject, self._unfolded))
+        self._draw()
+
+    def _go(self, way: Way) -> None:
+        if way != self.way:
+            self.way, self._unfolded, self._seeking = way, frozenset(), None
+            self._want()
+            self._focus_face()
+
+    @on(NamespaceReader.Arrived)
+    def _arrived(self, message: NamespaceReader.Arrived) -> None:
+        message.stop()
+        picture = self.reader.take()
+        if picture is None:
+            return
+        self.picture = picture
+        self._draw()
+        self._tell_unread()
+
+    @on(NamespaceReader.Working)
+    def _working(self, message: NamespaceReader.Working) -> None:
+        message.stop()
+        self._entitle()
+
+    @on(NamespaceReader.Failed)
+    def _failed(self, message: NamespaceReader.Failed) -> None:
+        message.stop()
+        self.notify(printable(str(message)), severity="error", markup=False)
+
+    def _draw(self) -> None:
+        in_list = isinstance(self.way.here, InList)
+        faces = self.query_one("#ns-faces", ContentSwitcher)
+        faces.current = "ns-list" if in_list else "ns-detail"
+        if in_list:
+            self._draw_list()
+        else:
+            self._draw_detail()
+        self._draw_kinds()
+        self._entitle()
+
+    def _draw_list(self) -> None:
+        picture = self.picture
+        lines = () if picture is None or picture.wish.view != self.view else picture.lines
+        if picture is None or picture.wish.view != self.view:
+            return
+        note = "Nothing matches the filter: Esc takes it away." if self.view.wanted else "There is none of this kind."
+        self.query_one(NamespaceList).show(lines, note)
+
+    def _draw_detail(self) -> None:
+        subject, picture = self.subject, self.picture
+        shown = picture is not None and subject is not None and picture.wish.subject == subject
+        namespace = picture.namespace if picture is not None and shown else None
+        widget = self.query_one(DetailList)
+        detail = picture.detail if picture is not None and namespace is not None else Detail()
+        title = self._title(subject, namespace)
+        same = _first_words(title) == _first_words(widget.title)
+        if picture is not None and not shown and subject is not None:
+            if not same:
+                widget.show(title, Detail(), "Reading…", frozenset(self._marked), False)
+            return
+        widget.show(title, detail, self._why_nothing(subject), frozenset(self._marked), same)
+        if self._seeking is not None and (widget.seek(self._seeking) or (picture is not None and picture.content)):
+            self._seeking = None
+
+    def _title(self, subject: int | None, namespace: Namespace | None) -> str:
+        """Word which namespace it is, how it is numbered and called, and how many are inside."""
+        if namespace is None or self.picture is None:
+            kind = self._kind
+            return "" if kind is None else f"{kind.proc}:[{'?' if subject is None else subject}]"
+        if namespace.inode not in self.picture.found:
+            return f"{reference(namespace)} ✝ gone"
+        count = len(namespace.members)
+        inside = f"{count or 'no'} process{'' if count == 1 else 'es'}"
+        called = "" if namespace.name is None else f" {namespace.name}"
+        return f"{reference(namespace)} {numbered(self._desk.ordinals, namespace)}{called} · {inside}"
+
+    def _why_nothing(self, subject: int | None) -> str:
+        if subject is None:
+            if self._record is None:
+                return "Put the tree's cursor on a process to see its namespaces. Esc: the list of all."
+            return "The kernel does not let us know: root sees more, and what has ended is in no namespace."
+        return "Not found: it has ended, or only a search (R) finds it."
+
+    @property
+    def _kind(self) -> NamespaceKind | None:
+        """The kind that is shown."""
+        match self.way.here:
+            case Linked(letter):
+                return BY_LETTER[letter]
+            case Inside():
+                namespace = None if self.picture is None else self.picture.namespace
+                return None if namespace is None else namespace.kind
+            case _:
+                return self.view.kind
+
+    def _draw_kinds(self) -> None:
+        bar, kind = self.query_one(KindBar), self._kind
+        if isinstance(self.way.here, Linked):
+            bar.show(
+                tuple(self._own_tab(at, each) for at, each in enumerate(KINDS)), None if kind is None else kind.letter
+            )
+            return
+        amounts = None if self.picture is None else self.picture.counts
+        tabs = [Tab(_ALL, "all" if amounts is None else f"all {amounts.total()}")]
+        for each in KINDS:
+            amount = "" if amounts is None else str(amounts[each.letter])
+            tabs.append(Tab(each.letter, f"{each.letter} {amount}".rstrip(), faint=amount == "1"))
+        bar.show(tuple(tabs), _ALL if kind is None else kind.letter)
+
+    def _own_tab(self, at: int, kind: NamespaceKind) -> Tab:
+        """The tab of a kind for the process under the cursor: ``*`` where its next children go elsewhere."""
+        record = self._record
+        inode = None if record is None else record.ns[at]
+        if record is None or inode is None:
+            return Tab(kind.letter, f"{kind.letter}?", faint=True)
+        children = {"pid": record.pid_for_children, "time": record.time_for_children}.get(kind.name, inode)
+        number = self._desk.ordinals.number(at, inode)
+        return Tab(kind.letter, f"{kind.letter}{number}{'' if children in (None, inode) else '*'}", number == _INITIAL)
+
+    def _entitle(self) -> None:
+        """Say in the border what is shown, and how old the search is."""
+        if self._heading is None:
+            self._heading = str(self.border_title or "Namespaces")
+        self.border_title = f"{self._heading} {self._place_words()}".rstrip()
+        self.border_subtitle = self._search_words()
+
+    def _place_words(self) -> str:
+        match self.way.here:
+            case Linked() if self._record is not None:
+                return f"of {self._record.pid} {printable(self._record.comm)}"
+            case InList():
+                shape = "" if self.view.shape is Shape.FLAT else f"· {self.view.shape.value} "
+                return shape + ("" if self.view.wanted is None else f"· {printable(str(self.view.wanted))}")
+            case _:
+                return ""
+
+    def _search_words(self) -> str:
+        searched = None if self.picture is None else self.picture.searched
+        if self.reader.searching:
+            return "searching the machine…"
+        if searched is None:
+            return ""
+        age = monotonic() - searched.ended
+        some = "" if searched.discovery.is_complete else ", not all"
+        return f"searched {age:.0f} s ago{some}"
+
+    def _tell_unread(self) -> None:
+        """Say once what a search could not look into, when a person asked for it."""
+        searched = None if self.picture is None else self.picture.searched
+        if self._told and searched is not None and not self.reader.searching:
+            self._told = False
+            unread = unread_text(searched.discovery.steps)
+            found = f"{len(searched.discovery.namespaces)} namespaces in {searched.took:.1f} s"
+            self.notify(found if unread is None else f"{found}; {unread}", markup=False)
+
+    # Actions.
+
+    def _focus_face(self) -> None:
+        """Give the keys to the face that is shown now, if the other one had them."""
+        focused = self.screen.focused
+        if isinstance(focused, (NamespaceList, DetailList)) and self in focused.ancestors:
+            self.focus_face()
+
+    def focus_face(self) -> None:
+        """Give the keys to what is shown."""
+        face = NamespaceList if isinstance(self.way.here, InList) else DetailList
+        self.screen.set_focus(self.query_one(face))
+
+    def link(self) -> None:
+        """Show the namespaces of the process under the tree's cursor."""
+        if not isinstance(self.way.here, Linked):
+            self._go(self.way.to(Linked(self._letter)))
+
+    @property
+    def _letter(self) -> str:
+        kind = self._kind
+        return "m" if kind is None else kind.letter
+
+    def action_link(self) -> None:
+        """Follow the tree's cursor, or show the list."""
+        if isinstance(self.way.here, Linked):
+            self._go(Way((InList(),)))
+        else:
+            self.link()
+
+    @on(KindBar.Chosen)
+    def _kind_clicked(self, message: KindBar.Chosen) -> None:
+        message.stop()
+        self.action_kind(message.letter)
+
+    def action_kind(self, letter: str) -> None:
+        """Tell of this kind: of the process that is followed, else in the list."""
+        if isinstance(self.way.here, Linked) and letter != _ALL:
+            self._go(self.way.instead(Linked(letter)))
+            return
+        self.view = self.view.only(None if letter == _ALL else letter)
+        if isinstance(self.way.here, InList):
+            self._want()
+        else:
+            self._go(Way((InList(),)))
+
+    def action_shape(self) -> None:
+        """Show the list flat, as the tree of parents, or of owners."""
+        if isinstance(self.way.here, InList):
+            self.view = self.view.next_shape()
+            self._want()
+        else:
+            self._go(Way((InList(),)))
+
+    def action_back(self) -> None:
+        """Go back: out of a namespace, in the list out of the filter, then out of the kind."""
+        if not isinstance(self.way.here, InList):
+            self._go(self.way.back())
+        elif self.view.wanted is not None:
+            self.query_one(FilterLine).fill("")
+        elif self.view.letter is not None:
+            self.action_kind(_ALL)
+
+    def action_search(self) -> None:
+        """Search the whole machine now."""
+        self._told = True
+        self.reader.search_now()
+        self._entitle()
+
+    @on(NamespaceList.Opened)
+    def _opened(self, message: NamespaceList.Opened) -> None:
+        message.stop()
+        self._go(self.way.to(Inside(message.inode)))
+
+    @on(DetailList.Unfolded)
+    def _unfold(self, message: DetailList.Unfolded) -> None:
+        message.stop()
+        self._unfolded |= {message.title}
+        self._want()
+
+    @on(DetailList.Followed)
+    def _followed(self, message: DetailList.Followed) -> None:
+        message.stop()
+        lead = message.lead
+        if lead.to == "process":
+            identity = self._identity(lead.number)
+            if identity is None:
+                self.notify(f"Process {lead.number} is gone.", severity="warning")
+            else:
+                self.post_message(GoTo(identity, "tree"))
+        elif lead.number == self.subject:
+            if lead.named is not None:
+                self.query_one(DetailList).seek(lead.named)
+        else:
+            self._go(self.way.to(Inside(lead.number)))
+            self._seeking = lead.named
+
+    def _identity(self, pid: int) -> Identity | None:
+        record = None if self.picture is None else self.picture.snapshot.records.get(pid)
+        return None if record is None else record.identity
+
+    def _under_cursor(self) -> Identity | None:
+        """The process that the row under the cursor leads to: in the list, its leader."""
+        if isinstance(self.way.here, InList):
+            namespace = self.query_one(NamespaceList).namespace
+            return None if namespace is None or namespace.leader is None else self._identity(namespace.leader)
+        lead = self.query_one(DetailList).lead
+        return None if lead is None or lead.to != "process" else self._identity(lead.number)
+
+    def action_mark(self) -> None:
+        """Mark the process under the cursor; the third mark takes the first away, once more takes its own."""
+        process = self._under_cursor()
+        if process is None:
+            self.notify("Put the cursor on a process inside to mark it.", severity="warning")
+            return
+        left = tuple(each for each in self._marked if each != process)
+        self._marked = left if process in self._marked else (*left[-1:], process)
+        if isinstance(self.way.here, InList):
+            self.notify(f"Marked: {' and '.join(str(pid) for pid, _ in self._marked) or 'nobody'}")
+        self._draw()
+
+    def action_compare(self) -> None:
+        """Compare the two marked, the one marked with the one under the cursor, or that with its parent."""
+        process = self._under_cursor()
+        pair = self._pair(process)
+        if pair is None:
+            self.notify("Put the cursor on a process inside, or mark two with the space bar.", severity="warning")
+            return
+        self._marked = ()
+        self.post_message(Compare(*pair))
+        self._draw()
+
+    def _pair(self, process: Identity | None) -> tuple[Identity, Identity] | None:
+        match self._marked:
+            case (one, other):
+                return one, other
+            case (one,) if process not in (None, one):
+                assert process is not None
+                return one, process
+        if process is None or self.picture is None:
+            return None
+        records = self.picture.snapshot.records
+        record = records.get(process[0])
+        parent = None if record is None else true_parent(record, records)
+        return None if parent is None else (parent.identity, process)
+
+    def action_members(self) -> None:
+        """Show in the tree the processes of this namespace alone."""
+        in_list = isinstance(self.way.here, InList)
+        namespace = self.query_one(NamespaceList).namespace
+        if not in_list:
+            namespace = None if self.picture is None else self.picture.namespace
+        if namespace is None or (not in_list and namespace.inode != self.subject):
+            self.notify("There is no namespace here.", severity="warning")
+        elif not namespace.members:
+            self.notify(f"No process is in {reference(namespace)}.", severity="warning")
+        else:
+            self._show_in_tree(f"ns.{namespace.kind.proc}={namespace.inode}")
+
+    def _show_in_tree(self, text: str) -> None:
+        table = self.app.query_one(ProcTable)
+        table.post_message(ProcTable.FilterWanted(text))
+        self.app.call_next(self.app.run_action, "pane('tree')")
+
+    # The filter.
+
+    def action_filter(self) -> None:
+        """Type a filter for the list."""
+        if not isinstance(self.way.here, InList):
+            self._go(Way((InList(),)))
+        self.query_one(FilterLine).open()
+
+    @on(FilterLine.Filtered)
+    def _filtered(self, message: FilterLine.Filtered) -> None:
+        message.stop()
+        self.view = self.view.those(message.filter)
+        self._want()
+
+    @on(FilterLine.Left)
+    def _left_filter(self, message: FilterLine.Left) -> None:
+        message.stop()
+        self.focus_face()
+
+
+def _parsed(text: str) -> Filter[NamespaceRow] | None:
+    """Read a filter of namespaces, None for one that asks nothing."""
+    found = parse(text, NAMESPACE_COLUMNS)
+    return None if found.is_empty else found
+
+
+def _first_words(title: str) -> str:
+    return title.partition(" ")[0]
