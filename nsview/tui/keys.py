@@ -86,6 +86,7 @@ KEYS: tuple[Key, ...] = (
         "Full screen",
         "in the terminal: it alone on the whole screen, and back",
         footer=True,
+        display="F12",
         first=True,
     ),
     Key("q", "quit", "app.quit", "Quit", "end all launched programs and leave", footer=True),
