@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import App, ComposeResult, SystemCommand
@@ -19,20 +19,27 @@ from textual.widgets import Footer, Input
 
 from nsview.host.model import Identity
 from nsview.host.text import printable
-from nsview.tui.acting.signal_picker import SignalPicker
-from nsview.tui.acting.signals import Target, send
+from nsview.tui.acting.actor import Actor
+from nsview.tui.acting.read_only import ReadOnly
+from nsview.tui.acting.table import ACT_OF
 from nsview.tui.collecting.collector import Collector
+from nsview.tui.comfort import applied, picture
 from nsview.tui.comfort.commands import LEFT_OUT, commands
-from nsview.tui.comfort.help import Help
+from nsview.tui.comfort.copies import copy_about
+from nsview.tui.comfort.help import Help, text_for
+from nsview.tui.comfort.jump import jump
+from nsview.tui.comfort.providers import Actions, Processes
+from nsview.tui.comfort.settings import Settings
+from nsview.tui.comfort.settings import load as load_settings
 from nsview.tui.desk import Compare, Desk, GoTo
 from nsview.tui.diff.comparer import Pair
 from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.header import HeaderLine
 from nsview.tui.keys import bindings
-from nsview.tui.launching.form import hold_before, outlook
-from nsview.tui.launching.launcher import Born, Changed, Failed, SignalFailed
+from nsview.tui.launching.form import hold_before
+from nsview.tui.launching.launcher import Born, Changed, Failed
 from nsview.tui.launching.panel import LaunchPanel
-from nsview.tui.launching.wording import ending, signal_name
+from nsview.tui.launching.wording import ending
 from nsview.tui.namespaces.panel import NamespacePanel
 from nsview.tui.panes import Panes
 from nsview.tui.processes.table import ProcTable
@@ -49,20 +56,26 @@ class NsviewApp(App[None]):
     TITLE = "nsview"
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    COMMANDS = App.COMMANDS | {Actions, Processes}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-mid"), (160, "-wide")]  # noqa: RUF012
 
-    def __init__(self, *, read_only: bool = False, interval: float = 1.0) -> None:
+    def __init__(
+        self, *, read_only: bool = False, interval: float = 1.0, settings: Settings | None = None
+    ) -> None:
+        """Set up; ``settings`` None: those of a person who has none, and nothing is remembered."""
         super().__init__()
+        self._settings = settings
         self.desk = desk = Desk(self, read_only=read_only, interval=interval)
         self.launcher, self.collector, self.launches = desk.launcher, desk.collector, desk.launches
         self.panes = Panes(desk)
+        self.actor = Actor(self, desk, self._acted_on, lambda: self.query_one(ProcTable).tagged)
         self._to_select: Identity | None = desk.me
 
     # Life.
 
     def compose(self) -> ComposeResult:
         """Lay out header, panes and footer."""
-        yield HeaderLine(id="header")
+        yield HeaderLine(read_only=self.desk.read_only, id="header")
         yield self.panes
         yield Footer(compact=True, show_command_palette=False)
 
@@ -72,6 +85,8 @@ class NsviewApp(App[None]):
         self.collector.start()
         self.query_one(TerminalPane).show_launches()
         self.query_one(ProcTable).focus()
+        if self._settings is not None:
+            applied.begin(self, self._settings)
         if not self.is_headless:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, None, 128 + signal.SIGTERM)
             signal.signal(signal.SIGHUP, self._hung_up)
@@ -197,14 +212,14 @@ class NsviewApp(App[None]):
 
     @on(LaunchPanel.Wanted)
     def _launch(self, message: LaunchPanel.Wanted) -> None:
-        panel = self.query_one(LaunchPanel)
-        found = outlook(message.form, replace(panel.origin, window=self.query_one(TerminalPane).window))
-        if found.spec is None or found.problems:
+        spec = message.outlook.spec
+        if spec is None or message.outlook.problems:
             self.notify("Not launched: the panel says why.", severity="error")
             self.action_pane("launch")
             return
+        spec = replace(spec, window=self.query_one(TerminalPane).window)
         hold = hold_before if message.form.hold else None
-        self.launcher.launch(found.spec, hold, breakpoints=self.launches.stops)
+        self.launcher.launch(spec, hold, breakpoints=self.launches.stops)
 
     @on(Born)
     async def _born(self, message: Born) -> None:
@@ -296,7 +311,7 @@ class NsviewApp(App[None]):
             return False
         if action == "new" and self.panes.pane_of(self.focused) == "namespaces":
             return False  # n is network there
-        if action == "launch" and self.screen.is_modal:
+        if action in ("launch", "act") and self.screen.is_modal:
             return False
         if action in ("step", "resume"):
             launched = self.launches.front
@@ -358,60 +373,52 @@ class NsviewApp(App[None]):
         self.query_one(TerminalPane).close(launched.number)
         self._choose(self.launches.chosen)
 
-    @work
-    async def action_signal(self) -> None:
-        """Ask for a signal and send it to the process under the cursor, or the launch whose panes have the focus."""
-        target = self._target()
-        if target is None:
-            return
-        signo = await self.push_screen_wait(SignalPicker(target))
-        if signo is None:
-            return
-        if target.number is not None:
-            self.launcher.signal(target.number, signo)
-        else:
-            try:
-                send(target.identity, signo)
-            except OSError as error:
-                self._tell_signal_failed(target, signo, error)
-                return
-        self.notify(f"{signal_name(signo)} sent to {target.identity[0]} {printable(target.name)}", markup=False)
-        self.collector.refresh_now()
+    def action_act(self, name: str) -> None:
+        """Act on the process looked at: ask, do, and tell what the kernel says (nsview/tui/acting/table.py)."""
+        self.actor.begin(ACT_OF[name])
 
-    def _target(self) -> Target | None:
-        identity = self.query_one(ProcTable).highlighted
-        in_tree = self.panes.pane_of(self.focused) == "tree"
+    def _acted_on(self) -> Identity | None:
+        """The launch whose panes have the focus, else the process under the cursor."""
         front = self.launches.front
-        if not in_tree and front is not None:
-            identity = front.identity
-        if identity is None:
-            return None
-        found = self.launches.of(identity)
-        record = self.query_one(ProcTable).rows.record_of(identity)
-        name = found.title if found is not None else "?" if record is None else record.comm
-        number = found.number if found is not None and found.exit is None else None
-        return Target(identity, name, number)
+        of_launch = self.panes.pane_of(self.focused) in ("terminal", "timeline")
+        return front.identity if of_launch and front is not None else self.desk.process
 
-    @on(SignalFailed)
-    def _signal_failed(self, message: SignalFailed) -> None:
-        launched = message.launched
-        target = Target(launched.identity, launched.title)
-        self._tell_signal_failed(target, message.signo, message.error)
-
-    def _tell_signal_failed(self, target: Target, signo: int, error: OSError) -> None:
-        text = f"{signal_name(signo)} to {target.identity[0]} {target.name}: {error.strerror or error}"
-        self.notify(printable(text), severity="error", markup=False)
+    @on(ReadOnly)
+    def _only_looks(self) -> None:
+        self.actor.say_read_only()
 
     def action_help(self) -> None:
         """Show help on the pane that has the focus."""
-        texts = (node.HELP for node in (self.focused.ancestors_with_self if self.focused else ()) if node.HELP)
-        text = next(texts, "# nsview\n\nSee what Linux does when a process is born.")
-        self.push_screen(Help("\n".join(line.removeprefix("    ") for line in text.splitlines())))
+        self.push_screen(Help(text_for(self.focused)))
+
+    @work
+    async def action_jump(self) -> None:
+        """Give the keys to what is chosen by its letter."""
+        await jump(self)
+
+    @work
+    async def action_copy(self) -> None:
+        """Ask what to copy about the process under the cursor."""
+        frame, who = self.desk.frame, self.desk.process
+        record = None if frame is None or who is None else frame.rows.record_of(who)
+        if frame is not None and record is not None:
+            own = frame.snapshot.records.get(os.getpid())
+            await copy_about(self, record, None if own is None else own.ns)
+
+    def action_picture(self) -> None:
+        """Keep a picture of the screen in a file."""
+        picture.take(self)
 
     async def action_quit(self) -> None:
         """End all launched programs and leave."""
         await self.end_launches()
         self.exit()
+
+    def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:
+        """Leave, and remember how things were arranged."""
+        if self._settings is not None and self.is_running:
+            applied.remember(self, self._settings)
+        super().exit(result, return_code, message)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer our own commands and those of Textual's that suit."""
@@ -426,10 +433,15 @@ class NsviewApp(App[None]):
         self.action_pane("launch")
 
 
-def main(*, read_only: bool = False, interval: float = 1.0) -> int:
-    """Run the UI; return the exit status."""
+def main(*, read_only: bool = False, interval: float | None = None) -> int:
+    """Run the UI; options outweigh settings. Return the exit status."""
     Path("/proc/self/comm").write_text("nsview")
-    app = NsviewApp(read_only=read_only, interval=interval)
+    settings = load_settings()
+    app = NsviewApp(
+        read_only=read_only or settings.read_only,
+        interval=interval or settings.interval or 1.0,
+        settings=settings,
+    )
     try:
         app.run()
     finally:

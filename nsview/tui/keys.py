@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
+from nsview.tui.acting.table import ACTS
+
 LEAVE_TERMINAL = "ctrl+right_square_bracket"
 
 
@@ -55,7 +57,10 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("s", "step", "launch.step", "Step", "let a held child do one step", footer=True),
     Key("r", "resume", "launch.resume", "Run", "let a held child go on to the program", footer=True),
-    Key("k,f9", "signal", "process.signal", "Signal", "send a signal", footer=True, display="k"),
+    *(
+        Key(act.keys, f"act('{act.name}')", f"act.{act.name}", act.label, act.does, act.footer, act.display)
+        for act in ACTS
+    ),
     Key("D", "compare_marked", "diff.compare", "Compare", "compare the marked process with the one under the cursor"),
     Key("left_square_bracket", "child(-1)", "child.previous", "Previous", "the launch before", display="["),
     Key("right_square_bracket", "child(1)", "child.next", "Next", "the launch after", display="]"),
@@ -68,6 +73,9 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("z,f11", "zoom", "pane.zoom", "Zoom", "the pane alone, or all of them again", display="z"),
     Key("p", "pause", "screen.pause", "Pause", "let the picture stand still, or live again"),
+    Key("y", "copy", "process.copy", "Copy", "copy about the process: its number, its command line, nsenter's for it"),
+    Key("ctrl+o", "jump", "screen.jump", "Jump", "letters over all that can have the keys; typing one goes there"),
+    Key("f10", "picture", "screen.picture", "Picture", "a picture of the screen, as an SVG file"),
     Key("question_mark,f1", "help", "screen.help", "Help", "help on the pane", footer=True, display="?"),
     Key(
         LEAVE_TERMINAL,

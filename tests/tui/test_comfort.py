@@ -83,7 +83,7 @@ async def test_another_key_jumps_nowhere() -> None:
 
 async def test_a_picture_of_the_screen_is_kept_and_none_is_overwritten(home: Path) -> None:
     async with running() as (app, pilot):
-        await pilot.press("ctrl+g")
+        await pilot.press("f10")
         await until(lambda: [*home.glob("nsview-*.svg")])
         (made,) = home.glob("nsview-*.svg")
         assert "<svg" in made.read_text()
@@ -116,7 +116,7 @@ async def test_under_sudo_the_picture_is_the_invoking_users(monkeypatch: pytest.
 async def test_a_home_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/proc")
     async with running() as (app, pilot):
-        await pilot.press("ctrl+g")
+        await pilot.press("f10")
         await until(lambda: any("No picture" in one.message for one in app._notifications))
 
 

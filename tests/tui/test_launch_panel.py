@@ -79,7 +79,7 @@ async def test_every_flag_is_offered_once_and_explained() -> None:
         offered = [
             picker.get_option_at_index(index).value
             for picker in app.query(Picker)
-            if picker.id == "namespaces" or picker.has_class("flags")
+            if picker.id == "new-namespaces" or picker.has_class("flags")
             for index in range(picker.option_count)
         ]
         assert sorted(offered) == sorted(flag.bit for flag in FLAGS)

@@ -29,7 +29,7 @@ from nsview.tui.launching.prompts import HistoryPicker, ProfilePrompt
 from nsview.tui.launching.section_view import FormInput, OptionInput, OptionLines, SectionView
 from nsview.tui.launching.sections import SECTIONS, Row
 from spawner import Mechanism
-from spawner.flags import FLAGS, GROUPS, Flag
+from spawner.flags import FLAGS, GROUPS, Flag, Group
 from spawner.namespaces import ALL_FLAGS, KINDS
 
 _TICKS = (
@@ -99,7 +99,7 @@ class LaunchPanel(Vertical):
         """Whether the problems shown are those of the form: not why the last launch failed."""
         self._profile = ""
         self._sections: list[SectionView] = []
-        self._groups: dict[str, tuple[Collapsible, Picker]] = {}
+        self._groups: dict[Group, tuple[Collapsible, Picker]] = {}
         self._noticed: set[str] = set()
         # Users are looked up and files looked at, perhaps over a network: never in the UI's loop.
         self._judge = Lane("nsview-outlook", self._work_out, lambda: self.post_message(self.Judged()), self._failed)
@@ -152,7 +152,7 @@ class LaunchPanel(Vertical):
             else:
                 yield Select(choices, value=value, allow_blank=False, id=name, compact=True)
 
-    def _compose_group(self, group: str, means: str) -> ComposeResult:
+    def _compose_group(self, group: Group, means: str) -> ComposeResult:
         members = [flag for flag in _OTHERS if flag.group == group]
         if members:
             width = max(len(flag.short) for flag in members)
@@ -239,7 +239,7 @@ class LaunchPanel(Vertical):
             self._show_rows(form)
         self.change(form)
 
-    @on(SelectionList.SelectedChanged, "#namespaces")
+    @on(SelectionList.SelectedChanged, "#new-namespaces")
     @on(SelectionList.SelectedChanged, ".flags")
     def _picked(self, event: SelectionList.SelectedChanged[int]) -> None:
         event.stop()
@@ -367,7 +367,7 @@ class LaunchPanel(Vertical):
     def _highlighted(self, event: SelectionList.SelectionHighlighted[int]) -> None:
         event.stop()
         picker = event.selection_list
-        if picker.has_focus or picker.id == "namespaces":
+        if picker.has_focus or picker.id == "new-namespaces":
             self._explain(picker)
 
     @on(TextArea.SelectionChanged)

@@ -70,7 +70,7 @@ class NamespacePicker(Picker):
             )
             for kind in KINDS
         ]
-        super().__init__(*rows, id="namespaces")
+        super().__init__(*rows, id="new-namespaces")
 
     def on_key(self, event: events.Key) -> None:
         """Toggle the namespace whose letter was typed, and put the cursor there."""
