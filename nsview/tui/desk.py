@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.signal import Signal
 
 from nsview.host.model import Identity
+from nsview.tui.acting.read_only import ReadOnlyLauncher
 from nsview.tui.acting.signals import start_time_of
 from nsview.tui.collecting.collector import Collector, Frame
 from nsview.tui.hues import Ordinals
@@ -57,7 +58,7 @@ class Desk:
         """Whether acting on processes, and launching, is switched off."""
         self.privileged = is_privileged()
         self.me: Identity = (os.getpid(), start_time_of(os.getpid()))
-        self.launcher = Launcher(app.post_message)
+        self.launcher = (ReadOnlyLauncher if read_only else Launcher)(app.post_message)
         self.collector = Collector(app, interval=interval)
         self.launches = Launches()
         self.ordinals = Ordinals()

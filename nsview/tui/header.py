@@ -29,8 +29,9 @@ class HeaderLine(Static):
     HeaderLine { height: 1; background: $primary; color: $text; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, read_only: bool = False, id: str | None = None) -> None:
         super().__init__("", id=id, markup=False)
+        self._read_only = read_only
         self._cpu = time.process_time()
         self._clock = time.monotonic()
 
@@ -48,6 +49,8 @@ class HeaderLine(Static):
             f"▶{running} launched" + (f" ✝{ended}" if ended else ""),
             f"NS≠{reference}",
         ]
+        if self._read_only:
+            parts.append("READ-ONLY")
         if paused:
             parts.append("PAUSED")
         if rootless:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,11 +11,9 @@ import pytest
 from leftovers import Census
 from screen import SIZES, lines_of, until
 from textual.pilot import Pilot
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Footer, Input, Static
 from textual.widgets._footer import FooterKey
 
-from nsview.tui.acting.signal_picker import SignalPicker
-from nsview.tui.acting.signals import Target, send, start_time_of
 from nsview.tui.app import NsviewApp
 from nsview.tui.comfort.help import Help
 from nsview.tui.diff.panel import DiffGrid
@@ -226,31 +223,6 @@ async def test_footer_offers_to_step_a_held_child_and_is_still_whole(nothing_lef
 
 def _words(footer: Footer) -> str:
     return " ".join(key.description for key in footer.query(FooterKey))
-
-
-async def test_signal_picker_names_the_process_and_sends_through_the_pidfd(nothing_left: Census) -> None:
-    async with running() as (app, pilot):
-        terminal = await launch(app, pilot, "sleep 1000")
-        (launched,) = app.launches
-        await until(lambda: app.focused is terminal)
-        await until(lambda: app.query_one(ProcTable).highlighted == (launched.pid, launched.start_time))
-        await pilot.press(LEAVE_TERMINAL)
-        await until(lambda: isinstance(app.focused, ProcTable))
-        await pilot.press("k")
-        await until(lambda: isinstance(app.screen, SignalPicker) and app.screen.query(OptionList))
-        title = str(app.screen.query(Static).first().render())
-        assert f"{launched.pid} sleep" in title
-        assert str(launched.start_time) in title
-        await pilot.press("down", "enter")
-        await until(lambda: app.launches[1].exit)
-        assert app.launches[1].exit.signal == signal.SIGKILL  # type: ignore[union-attr]
-        await until(lambda: "killed by SIGKILL" in str(app.query_one(ChildrenBar).render()))
-
-
-def test_no_signal_reaches_another_process_with_the_same_pid() -> None:
-    with pytest.raises(ProcessLookupError):
-        send((os.getpid(), start_time_of(os.getpid()) - 1), signal.SIGKILL)
-    assert Target((1, 1), "init").number is None
 
 
 async def test_several_launches_each_keep_their_terminal(nothing_left: Census) -> None:
