@@ -11,8 +11,8 @@ from nsview.host.text import cut, width
 
 UNKNOWN = "?"
 _NARROWEST = 4
-_ENOUGH = 12
-"""Columns of text that a cell needs to say something, before others are left out for its sake."""
+_ENOUGH, _AMPLE = 12, 26
+"""Cells that a text needs to say something, before others are left out for its sake; and one that always stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,10 @@ def fitting(columns: Sequence[Column], widths: Sequence[int], room: int) -> list
     are left out; then what is too wide is narrowed. One blank stands between two columns.
     """
     wide = [max(have, width(column.title)) if have else 0 for column, have in zip(columns, widths, strict=True)]
-    least = [min(have, _ENOUGH) if column.gives else have for column, have in zip(columns, wide, strict=True)]
+    least = [
+        min(have, _ENOUGH if column.rank else _AMPLE) if column.gives else have
+        for column, have in zip(columns, wide, strict=True)
+    ]
     for at in sorted(range(len(columns)), key=lambda at: columns[at].rank, reverse=True):
         if not columns[at].rank or sum(least) + sum(map(bool, least)) - 1 <= room:
             break

@@ -34,7 +34,6 @@ def _rows(row: NamespaceRow, found: Mapping[int, Namespace], here: bool) -> Iter
         yield ("gone", "nothing keeps it alive any more"), None
     elif namespace.name is not None and (leader is None or namespace.name != leader.comm):
         yield ("name", namespace.name), None
-    yield ("isolates", namespace.kind.isolates), None
     if leader is not None:
         yield ("leader", f"{leader.pid} {leader.comm}"), Lead("process", leader.pid)
     if namespace.has_parents:
@@ -42,11 +41,11 @@ def _rows(row: NamespaceRow, found: Mapping[int, Namespace], here: bool) -> Iter
     # The parent of a user namespace is its owner (user_namespaces(7)).
     if namespace.kind.name != "user":
         yield from _chain("owner", namespace, RELATIONS["owner"], found)
-    yield ("made by", f"uid {show(maker_text(namespace))}"), None
+    number = "" if namespace.id is None else f"; its id is {namespace.id}"
+    yield ("made by", f"uid {show(maker_text(namespace))}{number}"), None
     if here:
         yield ("alive by", _ways(namespace)), None
-    if namespace.id is not None:
-        yield ("id", f"{namespace.id} (never used again)"), None
+    yield ("isolates", namespace.kind.isolates), None
 
 
 def _chain(word: str, namespace: Namespace, above: Relation, found: Mapping[int, Namespace]) -> Iterator[_Row]:

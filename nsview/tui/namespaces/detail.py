@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from textwrap import wrap
 from typing import NamedTuple
 
 from nsview.host.text import width
 from nsview.wording.inside.section import Lead, Section
 from nsview.wording.table import Column
 
-FEW = 5
+FEW = 8
 """Rows that a folded section shows; one more would not be worth a line that says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A section with the widths of its widest cells; ``shown`` of its rows are, the others are folded away."""
+    """A section with the widths of its widest cells; ``shown`` of its rows are, the others are folded away.
+
+    ``notes`` are its own, wrapped.
+    """
 
     section: Section
     widths: tuple[int, ...]
     shown: int
+    notes: tuple[str, ...]
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -91,17 +96,17 @@ class Detail:
         return next((at for at, each in enumerate(self.lines) if each.table == table), None)
 
 
-def table_of(section: Section, shown: int | None = None) -> Table:
-    """Measure a section of which at most ``shown`` rows are shown."""
-    rows = section.rows if shown is None else section.rows[:shown]
+def table_of(section: Section, unfolded: frozenset[str] = frozenset(), room: int = 76) -> Table:
+    """Measure a section, which shows a few rows alone unless its title is among those ``unfolded``.
+
+    Notes are wrapped to ``room`` cells.
+    """
+    whole = section.title in unfolded or not section.title or len(section.rows) <= FEW + 1
+    rows = section.rows if whole else section.rows[:FEW]
     sizes = zip(*([width(cell) for cell in row] for row in rows), strict=True)
     widths = tuple(max(column) for column in sizes) or (0,) * len(section.columns)
-    return Table(section, widths, len(rows))
-
-
-def folded(section: Section, unfolded: bool) -> Table:
-    """Measure a section that shows a few rows alone unless it is unfolded."""
-    return table_of(section, None if unfolded or len(section.rows) <= FEW + 1 else FEW)
+    notes = tuple(line for note in section.notes for line in wrap(note, max(20, room)))
+    return Table(section, widths, len(rows), notes)
 
 
 def detail_of(tables: Iterable[Table]) -> Detail:
@@ -119,5 +124,5 @@ def detail_of(tables: Iterable[Table]) -> Detail:
         lines += [Line(number, Part.ROW, at) for at in range(table.shown)]
         if table.shown < len(section.rows):
             lines.append(Line(number, Part.MORE))
-        lines += [Line(number, Part.NOTE, at) for at in range(len(section.notes))]
+        lines += [Line(number, Part.NOTE, at) for at in range(len(table.notes))]
     return Detail(every, tuple(lines))

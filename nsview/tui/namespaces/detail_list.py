@@ -194,7 +194,7 @@ class DetailList(LineList):
             left = len(section.rows) - table.shown
             yield Segment(fitted(f"  … {left} more: Enter shows them", width), self.look("ns-detail--note"))
         else:
-            yield Segment(fitted(f"  {section.notes[at]}", width), self.look("ns-detail--note"))
+            yield Segment(fitted(f"  {table.notes[at]}", width), self.look("ns-detail--note"))
 
     def _row(
         self, texts: Sequence[str], number: int, width: int, lead: Lead | None, heading: bool = False

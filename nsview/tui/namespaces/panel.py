@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import ContentSwitcher
 
 from nsview.host.columns.column import by_name
@@ -18,25 +18,23 @@ from nsview.host.model import Identity
 from nsview.host.namespaces import Namespace
 from nsview.host.snapshot import ProcessRecord
 from nsview.host.text import printable
-from nsview.host.tree import true_parent
 from nsview.tui.desk import Compare, Desk, GoTo
+from nsview.tui.namespaces import titles
 from nsview.tui.namespaces.about import reference
-from nsview.tui.namespaces.arranging import Shape, View
+from nsview.tui.namespaces.arranging import View
 from nsview.tui.namespaces.detail import Detail
 from nsview.tui.namespaces.detail_list import DetailList
-from nsview.tui.namespaces.kind_bar import KindBar, Tab
-from nsview.tui.namespaces.list import NamespaceList, numbered
+from nsview.tui.namespaces.kind_bar import KindBar
+from nsview.tui.namespaces.list import NamespaceList
+from nsview.tui.namespaces.marking import Marks, marked, pair
 from nsview.tui.namespaces.places import InList, Inside, Linked, Way
-from nsview.tui.namespaces.reader import NamespaceReader, Picture, Wish
+from nsview.tui.namespaces.reader import NamespaceReader, Picture, Sources, Wish
 from nsview.tui.processes.filter_line import FilterLine
 from nsview.tui.processes.table import ProcTable
 from nsview.wording.namespace import unread_text
 from spawner.namespaces import BY_LETTER, KINDS, NamespaceKind
 
-_ALL = "a"
 _COLUMNS = by_name(NAMESPACE_COLUMNS)
-_INITIAL = 1
-"""The number of the machine's own namespace of each kind (nsview.tui.hues)."""
 
 
 class NamespacePanel(Vertical):
@@ -83,7 +81,7 @@ class NamespacePanel(Vertical):
             )
             for kind in KINDS
         ),
-        Binding(_ALL, f"kind('{_ALL}')", "All kinds", show=False, id="namespaces.all"),
+        Binding(titles.ALL, f"kind('{titles.ALL}')", "All kinds", show=False, id="namespaces.all"),
         Binding("t", "shape", "Tree", show=False, id="namespaces.tree"),
         Binding("l", "link", "Link", id="namespaces.link"),
         Binding("slash", "filter", "Filter", key_display="/", id="namespaces.filter"),
@@ -101,20 +99,21 @@ class NamespacePanel(Vertical):
     }
     """
 
-    def __init__(self, desk: Desk, *, reader: NamespaceReader | None = None, id: str | None = None) -> None:
-        """``reader`` is another than the machine's for tests."""
+    def __init__(self, desk: Desk, sources: Sources | None = None, *, id: str | None = None) -> None:
+        """``sources`` tell of namespaces; None: the machine."""
         super().__init__(id=id)
         self._desk = desk
-        self.reader = reader or NamespaceReader(self)
+        self.reader = NamespaceReader(self, sources)
         self.way = Way()
         self.view = View()
         self.picture: Picture | None = None
         self._unfolded: frozenset[str] = frozenset()
         self._seeking: str | None = None
         self._told = False
-        self._marked: tuple[Identity, ...] = ()
+        self._marks: Marks = ()
         self._record: ProcessRecord | None = None
-        self._heading: str | None = None
+        self._told_of: int | None = None
+        self._heading = "Namespaces"
 
     # Life.
 
@@ -128,6 +127,7 @@ class NamespacePanel(Vertical):
 
     def on_mount(self) -> None:
         """Start reading with the frames."""
+        self._heading = str(self.border_title or self._heading)
         self.reader.start()
         self._desk.on_frame.subscribe(self, lambda _frame: self._look())
         self._desk.on_process.subscribe(self, lambda _process: self._follow())
@@ -136,6 +136,10 @@ class NamespacePanel(Vertical):
     def on_unmount(self) -> None:
         """End the threads."""
         self.reader.stop()
+
+    def on_resize(self) -> None:
+        """Wrap notes anew."""
+        self._want()
 
     def on_show(self) -> None:
         """Read what was not read while it was hidden."""
@@ -170,7 +174,8 @@ class NamespacePanel(Vertical):
 
     def _want(self) -> None:
         """Ask for what is to be shown here, and show what there is of it."""
-        self.reader.want(Wish(self.view, self.subject, self._unfolded))
+        room = self.query_one(DetailList).line_width - 2
+        self.reader.want(Wish(self.view, self.subject, self._unfolded, room))
         self._draw()
 
     def _go(self, way: Way) -> None:
@@ -212,46 +217,40 @@ class NamespacePanel(Vertical):
 
     def _draw_list(self) -> None:
         picture = self.picture
-        lines = () if picture is None or picture.wish.view != self.view else picture.lines
-        if picture is None or picture.wish.view != self.view:
-            return
-        note = "Nothing matches the filter: Esc takes it away." if self.view.wanted else "There is none of this kind."
-        self.query_one(NamespaceList).show(lines, note)
+        if picture is not None and picture.wish.view == self.view:
+            note = titles.NO_MATCH if self.view.wanted else titles.NONE_OF_THIS_KIND
+            self.query_one(NamespaceList).show(picture.lines, note)
 
     def _draw_detail(self) -> None:
-        subject, picture = self.subject, self.picture
-        shown = picture is not None and subject is not None and picture.wish.subject == subject
-        namespace = picture.namespace if picture is not None and shown else None
-        widget = self.query_one(DetailList)
-        detail = picture.detail if picture is not None and namespace is not None else Detail()
-        title = self._title(subject, namespace)
-        same = _first_words(title) == _first_words(widget.title)
-        if picture is not None and not shown and subject is not None:
-            if not same:
-                widget.show(title, Detail(), "Reading…", frozenset(self._marked), False)
-            return
-        widget.show(title, detail, self._why_nothing(subject), frozenset(self._marked), same)
-        if self._seeking is not None and (widget.seek(self._seeking) or (picture is not None and picture.content)):
-            self._seeking = None
+        subject, namespace = self.subject, self.namespace
+        widget, marks = self.query_one(DetailList), frozenset(self._marks)
+        same = subject == self._told_of
+        if subject is None or self.picture is None or namespace is None:
+            if subject is not None and self.picture is not None and self.picture.wish.subject != subject:
+                if same:
+                    return  # it is only asked for anew
+                note = titles.READING
+            else:
+                note = self._why_nothing(subject)
+            widget.show(titles.unknown_title(self._kind, subject), Detail(), note, marks, same)
+        else:
+            here = namespace.inode in self.picture.found
+            title = titles.title(namespace, self._desk.ordinals, here)
+            widget.show(title, self.picture.detail, titles.READING, marks, same)
+            if self._seeking is not None and (widget.seek(self._seeking) or self.picture.content):
+                self._seeking = None
+        self._told_of = subject
 
-    def _title(self, subject: int | None, namespace: Namespace | None) -> str:
-        """Word which namespace it is, how it is numbered and called, and how many are inside."""
-        if namespace is None or self.picture is None:
-            kind = self._kind
-            return "" if kind is None else f"{kind.proc}:[{'?' if subject is None else subject}]"
-        if namespace.inode not in self.picture.found:
-            return f"{reference(namespace)} ✝ gone"
-        count = len(namespace.members)
-        inside = f"{count or 'no'} process{'' if count == 1 else 'es'}"
-        called = "" if namespace.name is None else f" {namespace.name}"
-        return f"{reference(namespace)} {numbered(self._desk.ordinals, namespace)}{called} · {inside}"
+    @property
+    def namespace(self) -> Namespace | None:
+        """The namespace that is told of, once something is known of it."""
+        picture, subject = self.picture, self.subject
+        return None if picture is None or subject is None or picture.wish.subject != subject else picture.namespace
 
     def _why_nothing(self, subject: int | None) -> str:
-        if subject is None:
-            if self._record is None:
-                return "Put the tree's cursor on a process to see its namespaces. Esc: the list of all."
-            return "The kernel does not let us know: root sees more, and what has ended is in no namespace."
-        return "Not found: it has ended, or only a search (R) finds it."
+        if subject is not None:
+            return titles.NOT_FOUND if self.picture is not None else titles.READING
+        return titles.NOBODY if self._record is None else titles.NOT_TO_BE_KNOWN
 
     @property
     def _kind(self) -> NamespaceKind | None:
@@ -260,61 +259,24 @@ class NamespacePanel(Vertical):
             case Linked(letter):
                 return BY_LETTER[letter]
             case Inside():
-                namespace = None if self.picture is None else self.picture.namespace
-                return None if namespace is None else namespace.kind
+                return None if self.namespace is None else self.namespace.kind
             case _:
                 return self.view.kind
 
     def _draw_kinds(self) -> None:
         bar, kind = self.query_one(KindBar), self._kind
+        chosen = titles.ALL if kind is None else kind.letter
         if isinstance(self.way.here, Linked):
-            bar.show(
-                tuple(self._own_tab(at, each) for at, each in enumerate(KINDS)), None if kind is None else kind.letter
-            )
-            return
-        amounts = None if self.picture is None else self.picture.counts
-        tabs = [Tab(_ALL, "all" if amounts is None else f"all {amounts.total()}")]
-        for each in KINDS:
-            amount = "" if amounts is None else str(amounts[each.letter])
-            tabs.append(Tab(each.letter, f"{each.letter} {amount}".rstrip(), faint=amount == "1"))
-        bar.show(tuple(tabs), _ALL if kind is None else kind.letter)
-
-    def _own_tab(self, at: int, kind: NamespaceKind) -> Tab:
-        """The tab of a kind for the process under the cursor: ``*`` where its next children go elsewhere."""
-        record = self._record
-        inode = None if record is None else record.ns[at]
-        if record is None or inode is None:
-            return Tab(kind.letter, f"{kind.letter}?", faint=True)
-        children = {"pid": record.pid_for_children, "time": record.time_for_children}.get(kind.name, inode)
-        number = self._desk.ordinals.number(at, inode)
-        return Tab(kind.letter, f"{kind.letter}{number}{'' if children in (None, inode) else '*'}", number == _INITIAL)
+            bar.show(titles.own_tabs(self._record, self._desk.ordinals), chosen)
+        else:
+            bar.show(titles.machine_tabs(None if self.picture is None else self.picture.counts), chosen)
 
     def _entitle(self) -> None:
         """Say in the border what is shown, and how old the search is."""
-        if self._heading is None:
-            self._heading = str(self.border_title or "Namespaces")
-        self.border_title = f"{self._heading} {self._place_words()}".rstrip()
-        self.border_subtitle = self._search_words()
-
-    def _place_words(self) -> str:
-        match self.way.here:
-            case Linked() if self._record is not None:
-                return f"of {self._record.pid} {printable(self._record.comm)}"
-            case InList():
-                shape = "" if self.view.shape is Shape.FLAT else f"· {self.view.shape.value} "
-                return shape + ("" if self.view.wanted is None else f"· {printable(str(self.view.wanted))}")
-            case _:
-                return ""
-
-    def _search_words(self) -> str:
         searched = None if self.picture is None else self.picture.searched
-        if self.reader.searching:
-            return "searching the machine…"
-        if searched is None:
-            return ""
-        age = monotonic() - searched.ended
-        some = "" if searched.discovery.is_complete else ", not all"
-        return f"searched {age:.0f} s ago{some}"
+        words = titles.place_words(self.way.here, self.view, self._record)
+        self.border_title = Content(f"{self._heading} {words}".rstrip())
+        self.border_subtitle = Content(titles.search_words(searched, self.reader.searching, self.reader.age()))
 
     def _tell_unread(self) -> None:
         """Say once what a search could not look into, when a person asked for it."""
@@ -362,10 +324,10 @@ class NamespacePanel(Vertical):
 
     def action_kind(self, letter: str) -> None:
         """Tell of this kind: of the process that is followed, else in the list."""
-        if isinstance(self.way.here, Linked) and letter != _ALL:
+        if isinstance(self.way.here, Linked) and letter != titles.ALL:
             self._go(self.way.instead(Linked(letter)))
             return
-        self.view = self.view.only(None if letter == _ALL else letter)
+        self.view = self.view.only(None if letter == titles.ALL else letter)
         if isinstance(self.way.here, InList):
             self._want()
         else:
@@ -386,7 +348,7 @@ class NamespacePanel(Vertical):
         elif self.view.wanted is not None:
             self.query_one(FilterLine).fill("")
         elif self.view.letter is not None:
-            self.action_kind(_ALL)
+            self.action_kind(titles.ALL)
 
     def action_search(self) -> None:
         """Search the whole machine now."""
@@ -435,49 +397,33 @@ class NamespacePanel(Vertical):
         return None if lead is None or lead.to != "process" else self._identity(lead.number)
 
     def action_mark(self) -> None:
-        """Mark the process under the cursor; the third mark takes the first away, once more takes its own."""
+        """Mark the process under the cursor, or take its mark away."""
         process = self._under_cursor()
         if process is None:
             self.notify("Put the cursor on a process inside to mark it.", severity="warning")
             return
-        left = tuple(each for each in self._marked if each != process)
-        self._marked = left if process in self._marked else (*left[-1:], process)
+        self._marks = marked(self._marks, process)
         if isinstance(self.way.here, InList):
-            self.notify(f"Marked: {' and '.join(str(pid) for pid, _ in self._marked) or 'nobody'}")
+            self.notify(f"Marked: {' and '.join(str(pid) for pid, _ in self._marks) or 'nobody'}")
         self._draw()
 
     def action_compare(self) -> None:
         """Compare the two marked, the one marked with the one under the cursor, or that with its parent."""
-        process = self._under_cursor()
-        pair = self._pair(process)
-        if pair is None:
+        records = {} if self.picture is None else self.picture.snapshot.records
+        both = pair(self._marks, self._under_cursor(), records)
+        if both is None:
             self.notify("Put the cursor on a process inside, or mark two with the space bar.", severity="warning")
             return
-        self._marked = ()
-        self.post_message(Compare(*pair))
+        self._marks = ()
+        self.post_message(Compare(*both))
         self._draw()
-
-    def _pair(self, process: Identity | None) -> tuple[Identity, Identity] | None:
-        match self._marked:
-            case (one, other):
-                return one, other
-            case (one,) if process not in (None, one):
-                assert process is not None
-                return one, process
-        if process is None or self.picture is None:
-            return None
-        records = self.picture.snapshot.records
-        record = records.get(process[0])
-        parent = None if record is None else true_parent(record, records)
-        return None if parent is None else (parent.identity, process)
 
     def action_members(self) -> None:
         """Show in the tree the processes of this namespace alone."""
-        in_list = isinstance(self.way.here, InList)
-        namespace = self.query_one(NamespaceList).namespace
-        if not in_list:
-            namespace = None if self.picture is None else self.picture.namespace
-        if namespace is None or (not in_list and namespace.inode != self.subject):
+        namespace = self.namespace
+        if isinstance(self.way.here, InList):
+            namespace = self.query_one(NamespaceList).namespace
+        if namespace is None:
             self.notify("There is no namespace here.", severity="warning")
         elif not namespace.members:
             self.notify(f"No process is in {reference(namespace)}.", severity="warning")
@@ -513,7 +459,3 @@ def _parsed(text: str) -> Filter[NamespaceRow] | None:
     """Read a filter of namespaces, None for one that asks nothing."""
     found = parse(text, NAMESPACE_COLUMNS)
     return None if found.is_empty else found
-
-
-def _first_words(title: str) -> str:
-    return title.partition(" ")[0]

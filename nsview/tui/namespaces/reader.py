@@ -13,16 +13,16 @@ from textual.message_pump import MessagePump
 from nsview.host.columns.namespaces import rows_of
 from nsview.host.namespaces import Discovery, Namespace, namespaces_of, search
 from nsview.host.namespaces.names import named
-from nsview.host.snapshot import Snapshot
+from nsview.host.snapshot import ProcessRecord, Snapshot
 from nsview.host.tree import ProcessTree
 from nsview.tui.collecting.lane import Lane
 from nsview.tui.namespaces.about import about
 from nsview.tui.namespaces.arranging import Line, View, arranged, counts
-from nsview.tui.namespaces.detail import Detail, Table, detail_of, folded, table_of
+from nsview.tui.namespaces.detail import Detail, detail_of, table_of
 from nsview.tui.namespaces.merging import merged
 from nsview.wording.inside.mount_changes import SCREEN_READERS
 from nsview.wording.inside.reading import inside
-from nsview.wording.inside.section import Inside
+from nsview.wording.inside.section import Inside, Section
 from nsview.wording.namespace import keepers, members
 
 SEARCH_EVERY = 15.0
@@ -32,20 +32,36 @@ READ_EVERY = 4.0
 
 MEMBERS, KEEPERS = "processes inside", "kept alive by"
 
-Search = Callable[[Snapshot], Discovery]
 _Key = tuple[int, int | None]
 """The inode, which is used again, and the id, which is not."""
 
-Reading = Callable[[Namespace, Snapshot, Mapping[int, Namespace]], Inside | None]
+
+def _inside(namespace: Namespace, snapshot: Snapshot, found: Mapping[int, Namespace]) -> Inside | None:
+    return inside(namespace, snapshot, found, SCREEN_READERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is asked: the machine, unless told otherwise. ``clock`` tells monotonic seconds."""
+
+    members: Callable[[Snapshot, ProcessTree, Mapping[int, Namespace]], dict[int, Namespace]] = namespaces_of
+    search: Callable[[Snapshot], Discovery] = search
+    name: Callable[[Mapping[int, Namespace], Mapping[int, ProcessRecord]], dict[int, Namespace]] = named
+    read: Callable[[Namespace, Snapshot, Mapping[int, Namespace]], Inside | None] = _inside
+    clock: Callable[[], float] = monotonic
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person looks at: the list in some view, and the inside of a namespace, if any (its inode)."""
+    """What a person looks at: the list in some view, and the inside of a namespace, if any (its inode).
+
+    ``unfolded`` are titles of sections of which all rows are wanted; ``room`` is the width for notes, in cells.
+    """
 
     view: View = field(default_factory=View)
     subject: int | None = None
     unfolded: frozenset[str] = frozenset()
+    room: int = 76
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +92,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """The content of a namespace, worded and measured."""
+    """The content of a namespace, worded."""
 
     key: _Key
-    tables: tuple[Table, ...]
+    sections: tuple[Section, ...]
     ended: float
     took: float
 
@@ -108,10 +124,10 @@ class NamespaceReader:
         def __str__(self) -> str:
             return f"{self.doing}: {self.error}"
 
-    def __init__(self, target: MessagePump, *, search: Search = search, read: Reading | None = None) -> None:
+    def __init__(self, target: MessagePump, sources: Sources | None = None) -> None:
+        """``sources`` None: the machine."""
         self._target = target
-        self._search_with = search
-        self._read_with = read or _read_inside
+        self._ask = sources or Sources()
         self._snapshot: Snapshot | None = None
         self._wish = Wish()
         self._members: dict[int, Namespace] = {}
@@ -150,7 +166,7 @@ class NamespaceReader:
         """Arrange a new snapshot; search and read again what has become old. Not called, nothing is read."""
         self._snapshot = snapshot
         self._arranging.ask()
-        now = monotonic()
+        now = self._ask.clock()
         took = 0.0 if self._searched is None else self._searched.took
         if not self.searching and now - self._tried > max(SEARCH_EVERY, took):
             self.search_now()
@@ -168,6 +184,10 @@ class NamespaceReader:
         self.searching = True
         self._searching.ask()
 
+    def age(self) -> float | None:
+        """Return how many seconds ago the last search ended; None while there was none."""
+        return None if self._searched is None else self._ask.clock() - self._searched.ended
+
     def take(self) -> Picture | None:
         """Return the newest picture; None if it was taken before."""
         return self._arranging.newest()
@@ -179,7 +199,7 @@ class NamespaceReader:
         if snapshot is None:
             return None
         if snapshot is not self._members_of:
-            self._members = namespaces_of(snapshot, ProcessTree(snapshot.records), self._members)
+            self._members = self._ask.members(snapshot, ProcessTree(snapshot.records), self._members)
             self._members_of = snapshot
         before = {} if searched is None else searched.discovery.namespaces
         found = self._named(merged(self._members, before), snapshot)
@@ -199,7 +219,7 @@ class NamespaceReader:
             arranged(found, snapshot.records, wish.view),
             counts(found),
             subject,
-            Detail() if subject is None else self._detail(subject, snapshot, found, wish.unfolded, content),
+            Detail() if subject is None else self._detail(subject, snapshot, found, wish, content),
             content is not None,
             searched,
         )
@@ -208,7 +228,7 @@ class NamespaceReader:
         """Give those names that have none yet; what names are made of is read once for each leader."""
         keys = {inode: (inode, one.id, one.leader, one.leader_start_time) for inode, one in found.items()}
         unnamed = {inode: one for inode, one in found.items() if one.name is None and keys[inode] not in self._names}
-        names = {inode: one.name for inode, one in named(unnamed, snapshot.records).items()}
+        names = {inode: one.name for inode, one in self._ask.name(unnamed, snapshot.records).items()}
         self._names = {
             key: found[inode].name or names.get(inode) or self._names.get(key) for inode, key in keys.items()
         }
@@ -228,34 +248,29 @@ class NamespaceReader:
         subject: Namespace,
         snapshot: Snapshot,
         found: Mapping[int, Namespace],
-        unfolded: frozenset[str],
+        wish: Wish,
         content: _Content | None,
     ) -> Detail:
         (row,) = rows_of((subject,), snapshot.records)
         here = subject.inode in found
+        sections = () if content is None else content.sections
         inside_it = replace(members(subject.members, snapshot.records), title=MEMBERS)
         kept = replace(keepers(subject, snapshot.records), title=KEEPERS)
-        return detail_of(
-            (
-                table_of(about(row, found, here)),
-                folded(inside_it, MEMBERS in unfolded),
-                *(() if content is None else content.tables),
-                folded(kept, KEEPERS in unfolded),
-            )
-        )
+        every = (about(row, found, here), *sections, inside_it, kept)
+        return detail_of(table_of(section, wish.unfolded, wish.room) for section in every)
 
     def _search(self) -> None:
         snapshot = self._snapshot
         if snapshot is None:
             return
         self._post(self.Working())
-        began = monotonic()
+        began = self._ask.clock()
         try:
-            discovery = self._search_with(snapshot)
-            ended = monotonic()
+            discovery = self._ask.search(snapshot)
+            ended = self._ask.clock()
             self._searched = Searched(discovery, ended, ended - began)
         finally:
-            self._tried = monotonic()
+            self._tried = self._ask.clock()
             self.searching = False
         self._arranging.ask()
 
@@ -266,11 +281,11 @@ class NamespaceReader:
         if subject is None or subject.inode not in found:
             return
         try:
-            began = monotonic()
-            content = self._read_with(subject, snapshot, found)
-            tables = () if content is None else tuple(table_of(section) for section in content.sections)
-            ended = monotonic()
-            self._content = _Content(_key(subject), tables, ended, ended - began)
+            began = self._ask.clock()
+            content = self._ask.read(subject, snapshot, found)
+            sections = () if content is None else tuple(content.sections)
+            ended = self._ask.clock()
+            self._content = _Content(_key(subject), sections, ended, ended - began)
         finally:
             self._reading = None
         self._arranging.ask()
@@ -292,7 +307,3 @@ class NamespaceReader:
 
 def _key(namespace: Namespace) -> _Key:
     return namespace.inode, namespace.id
-
-
-def _read_inside(namespace: Namespace, snapshot: Snapshot, found: Mapping[int, Namespace]) -> Inside | None:
-    return inside(namespace, snapshot, found, SCREEN_READERS)

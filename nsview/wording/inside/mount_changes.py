@@ -110,7 +110,7 @@ def _summary(other: Beside | None, marks: Marks) -> tuple[str, ...]:
         return ()
     differing = f"{len(marks.came)} more, {len(marks.went)} fewer, {len(marks.otherwise)} otherwise"
     passing = f", {marks.passing_on} pass on otherwise" if marks.passing_on else ""
-    return (f"beside {printable(other.name)}: {differing}{passing}",)
+    return (f"beside {printable(other.name)}:", differing + passing)
 
 
 def _rows(table: MountTable, mounts: ReadMounts, marks: Marks) -> Iterator[tuple[tuple[str, ...], Lead | None]]:
