@@ -17,7 +17,7 @@ from nsview.tui.acting.whom import Choices, Scope, Whom, choices
 from nsview.tui.acting.wording import counted, names, one
 
 _NOWHERE = (
-    "{who} is in no control group that can be frozen, only in the root groups: SIGSTOP (k) stops it, "
+    "{who} is in no control group that can be frozen, only in the root groups: SIGSTOP stops it, "
     "or launch it in a group of its own."
 )
 
@@ -91,7 +91,7 @@ async def _become(actor: Actor, freezer: Freezer, *, frozen: bool) -> None:
     except OSError as error:
         actor.say(f"{title}: {refusal('freeze', _named(error))}", well=False)
         return
-    word = {True: "is frozen: f thaws it", False: "is thawed", None: "does not tell its state"}[state]
+    word = {True: "is frozen; the same key thaws it", False: "is thawed", None: "does not tell its state"}[state]
     above = "; a group above it is frozen" if state and not frozen else ""
     actor.say(f"{group.label} with {counted(freezer.whom.count)} {word}{above}", well=state is frozen)
 

@@ -18,7 +18,7 @@ _CAUSES: dict[tuple[str, int], tuple[str, str]] = {
     ),
     ("setpriority", errno.EACCES): (
         "nice goes down only to 20 minus its limit RLIMIT_NICE without CAP_SYS_NICE",
-        "run nsview as root, or raise the limit nice (l)",
+        "run nsview as root, or raise its limit nice",
     ),
     ("sched_setaffinity", errno.EINVAL): (
         "none of these CPUs is there and allowed by the cpuset of its control group, or a kernel thread is bound",
@@ -30,7 +30,7 @@ _CAUSES: dict[tuple[str, int], tuple[str, str]] = {
     ),
     ("sched_setscheduler", errno.EPERM): (
         "a real-time policy needs CAP_SYS_NICE or the limit RLIMIT_RTPRIO, or its group has no real-time budget",
-        "run nsview as root, or raise the limit rtprio (l)",
+        "run nsview as root, or raise its limit rtprio",
     ),
     ("sched_setscheduler", errno.EINVAL): (
         "the policy does not take this priority: fifo and rr take 1 to 99, the others 0",
@@ -56,11 +56,11 @@ _CAUSES: dict[tuple[str, int], tuple[str, str]] = {
     ("cgroup.kill", errno.EOPNOTSUPP): ("the group is threaded", "kill the domain above it"),
     ("freeze", errno.EOPNOTSUPP): (
         "it has no cgroup.freeze, and no freezer of version 1",
-        "SIGSTOP (k) stops one process",
+        "SIGSTOP stops one process",
     ),
     ("freeze", errno.EAGAIN): (
         "something in it does not stand still: a task in state D, or under a debugger",
-        "look for state D in the list; thaw it (f) to let it go on",
+        "look for state D in the list; thaw it to let it go on",
     ),
 }
 

@@ -34,7 +34,7 @@ async def kill_subtree(actor: Actor) -> None:
 
 async def kill_cgroup(actor: Actor) -> None:
     """Kill everything in its control group."""
-    await _kill(actor, Scope.CGROUP, "It is in the root groups only: kill its subtree (ctrl+k).")
+    await _kill(actor, Scope.CGROUP, "It is in the root groups only: kill its subtree instead.")
 
 
 async def kill_pid_namespace(actor: Actor) -> None:

@@ -80,7 +80,7 @@ ACTS: tuple[Act, ...] = (
     ),
     Act(
         "freeze",
-        "f",
+        "Z",
         "Freeze",
         "freeze its control group, or thaw it",
         "write access to the group",
@@ -89,7 +89,7 @@ ACTS: tuple[Act, ...] = (
     ),
     Act("nice-down", "f7", "Nice −", "nice one lower: more CPU time", "CAP_SYS_NICE or the limit nice", lower_nice),
     Act("nice-up", "f8", "Nice +", "nice one higher: less CPU time", "the same user, or CAP_SYS_NICE", raise_nice),
-    Act("nice", "N", "Nice", "set its nice value", "the same user; CAP_SYS_NICE to lower it", set_nice),
+    Act("nice", "R", "Nice", "set its nice value", "the same user; CAP_SYS_NICE to lower it", set_nice),
     Act("affinity", "a", "CPUs", "choose the CPUs it may run on", "the same user, or CAP_SYS_NICE", set_affinity),
     Act("io-priority", "i", "I/O", "set class and level of its I/O", "the same user, or CAP_SYS_NICE", set_io_priority),
     Act("policy", "P", "Policy", "set its scheduling policy", "CAP_SYS_NICE for fifo and rr", set_policy),
