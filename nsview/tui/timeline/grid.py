@@ -64,15 +64,20 @@ class Waterfall(LineList):
     def __init__(self, note: str) -> None:
         super().__init__()
         self.view: View = Nothing(note)
+        self._following: tuple[int, int] | None = None
 
-    def show(self, view: View, cursor: Hashable | None = None) -> None:
-        """Show a view, the cursor on the line with the key ``cursor``, else on the one it was on, else the first."""
+    def show(self, view: View, cursor: Hashable | None = None, following: int | None = None) -> None:
+        """Show a view, the cursor on the line with the key ``cursor``, else on the one it was on, else the first.
+
+        As long as the cursor stays there, the line ``following``, some lines below it, is kept in view too.
+        """
         wanted = (cursor, self.cursor_key)
         self.view, self.note = view, view.note
         self._strips.clear()
         places = {view.key(index): index for index in range(view.count)}
         place = next((places[key] for key in wanted if key in places), 0 if view.count else None)
         self.cursor_line = place
+        self._following = None if place is None or following is None else (place, following)
         self.lines_changed()
         self.refresh()
         self.show_cursor_line()
@@ -84,6 +89,14 @@ class Waterfall(LineList):
         if self.cursor_line is None or self.cursor_line >= self.view.count:
             return None
         return self.view.key(self.cursor_line)
+
+    def show_cursor_line(self) -> None:
+        """Scroll by as little as brings the cursor, and what follows it, into view."""
+        if self._following is not None and self._following[0] == self.cursor_line:
+            following = self._following[1]
+            if following >= self.top_line() + self.page:
+                self.jump_to(following - self.page + 1)
+        super().show_cursor_line()
 
     def go_to(self, index: int) -> None:
         """Put the cursor on a line."""

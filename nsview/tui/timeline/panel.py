@@ -25,6 +25,7 @@ from nsview.tui.timeline.dialogs import LaunchChoice, MechanismChoice, StepDetai
 from nsview.tui.timeline.grid import Waterfall
 from nsview.tui.timeline.launch_view import LaunchView
 from nsview.tui.timeline.lines import (
+    Line,
     PhaseLine,
     State,
     StepLine,
@@ -179,20 +180,10 @@ class Timeline(Vertical):
             grid.show(Nothing(NOTHING))
         else:
             lines = by_duration(self._steps) if self._sorted else grouped(self._steps, self._folded)
-            grid.show(LaunchView(lines, self._launched.timeline, self._launched.was_held), cursor)
-            self._show_what_is_next(grid)
+            following = next((index for index, line in enumerate(lines) if _is_next(line)), None)
+            grid.show(LaunchView(lines, self._launched.timeline, self._launched.was_held), cursor, following)
         self._sum_up()
         self._explain()
-
-    def _show_what_is_next(self, grid: Waterfall) -> None:
-        """Scroll so far that the step a child waits before is in view below the one it has done."""
-        if grid.cursor_line is not None and grid.cursor_line + 1 < grid.line_count:
-            following = range(grid.cursor_line + 1, min(grid.cursor_line + 3, grid.line_count))
-            lines = grid.view.lines if isinstance(grid.view, LaunchView) else ()
-            for index in following:
-                line = lines[index]
-                if isinstance(line, StepLine) and line.state is State.NEXT and not grid.in_view(index):
-                    grid.jump_to(index - grid.page + 1)
 
     def _sum_up(self) -> None:
         width = max(10, self.size.width - 2)
@@ -395,3 +386,8 @@ class Timeline(Vertical):
             self._draw()
         else:
             self._sum_up()
+
+
+def _is_next(line: Line) -> bool:
+    """Tell whether the child waits before this step, or in this phase whose steps are not shown."""
+    return line.state is State.NEXT and (isinstance(line, StepLine) or line.folded)
