@@ -414,6 +414,12 @@ async def test_indexed_colours_keep_their_numbers_and_redefined_ones_do_not() ->
         assert [colour.triplet for colour in colours if colour is not None] == [(255, 0, 215), (16, 32, 48), (1, 2, 3)]
 
 
+async def test_reply_to_a_question_of_colour_is_ended() -> None:
+    async with attached() as (_terminal, program, _pilot):
+        program.write("\x1b]11;?\x07")
+        await typed(program, b"\x1b]11;rgb:0000/0000/0000\x1b\\")
+
+
 async def test_stacks_of_the_terminal_are_bounded() -> None:
     async with attached() as (terminal, program, _pilot):
         program.write("\x1b[#P\x1b[#{\x1b[>1u" * 100 + "pushed")
