@@ -148,7 +148,10 @@ def plain_spec(form: Form, base: Spec | None = None) -> Spec:
     said = words_of(form)
     if base is None:
         base = Spec(args=(), **dict(form.kept))
-    return options.spec_of(sections.parsed(said), base)
+    spec = options.spec_of(sections.parsed(said), base)
+    kept = dict(form.kept)
+    # The options take no word of it from what they begin from: with none of them it is SIGKILL.
+    return replace(spec, pdeathsig=kept["pdeathsig"] or None) if "pdeathsig" in kept else spec
 
 
 def spec_of(form: Form, by: Origin) -> Spec:

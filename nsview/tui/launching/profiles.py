@@ -22,7 +22,9 @@ from nsview.tui.launching.form import Form, FormError, Ids, check, filled, plain
 from nsview.tui.launching.sections import ON
 from spawner import IDMapping, Mechanism, Problem, Spec, SpecError
 from spawner import capabilities as caps
-from spawner.flags import BY_NAME
+from spawner.flags import ALL_BITS
+from spawner.flags import BY_NAME as FLAG
+from spawner.namespaces import BY_NAME
 from spawner.oci import (
     Bind,
     Chmod,
@@ -236,7 +238,7 @@ def _signal(number: int) -> str:
 
 
 def _life(spec: Spec) -> Texts:
-    cannot = spec.via is Mechanism.POSIX_SPAWN or spec.clone_flags & BY_NAME["CLONE_PARENT"].bit
+    cannot = spec.via is Mechanism.POSIX_SPAWN or spec.clone_flags & FLAG["CLONE_PARENT"].bit
     return {
         "--init": ON if spec.init else "",
         "--new-session": ON if spec.new_session else "",
@@ -305,11 +307,14 @@ def form_of(said: Mapping[str, Any]) -> Form:
     spec = Spec(**{"args": (), "pdeathsig": signal.SIGKILL, **said})
     form = Form(
         command=shlex.join(spec.args) or "sh",
-        namespaces=spec.namespaces,
-        clone_flags=spec.clone_flags,
+        namespaces=spec.namespaces & BY_NAME.keys(),
+        clone_flags=spec.clone_flags & ALL_BITS,
         ids=_choice(spec),
         via=spec.via,
     )
+    unknown = {"namespaces": spec.namespaces - BY_NAME.keys(), "clone_flags": spec.clone_flags & ~ALL_BITS}
+    untold = tuple((name, value) for name, value in unknown.items() if value)
+    form = replace(form, kept=untold)
     for names, tell in _SHOWN:
         if names[0] == "uid_mappings" and "user" in spec.namespaces and form.ids is not Ids.NONE:
             continue
@@ -317,7 +322,7 @@ def form_of(said: Mapping[str, Any]) -> Form:
     rest = [one.name for one in fields(Spec) if one.name not in (*_ELSEWHERE, *_ROWED)]
     form = _keeping(form, spec, rest)
     if _differing(form, spec, (*rest, *_ROWED)):  # what each field's rows say by themselves they do not say together
-        return _keeping(replace(form, fields=(), kept=()), spec, (*rest, *_ROWED))
+        return _keeping(replace(form, fields=(), kept=untold), spec, (*rest, *_ROWED))
     return form
 
 
@@ -350,7 +355,7 @@ def _value(spec: Spec, name: str) -> Any:
 
 def _keeping(form: Form, spec: Spec, names: Iterable[str]) -> Form:
     kept = dict(form.kept)
-    usual = Spec(args=())
+    usual = Spec(args=(), pdeathsig=signal.SIGKILL)
     for name in names:
         if _value(spec, name) != _value(usual, name):
             kept[name] = getattr(spec, name)

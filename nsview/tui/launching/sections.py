@@ -95,6 +95,7 @@ LEFT_OUT = {
     "--file": "the screen was given no descriptor to read from",
     "--bind-data": "the screen was given no descriptor to read from",
     "--ro-bind-data": "the screen was given no descriptor to read from",
+    "--as": "y copies it as another tool's",
     "--profile": "Load",
     "--save-profile": "Save",
 }
