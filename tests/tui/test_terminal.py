@@ -139,6 +139,13 @@ async def test_alternate_screen_gives_back_what_was_there() -> None:
         assert "inside" not in terminal.text()
 
 
+async def test_alternate_screen_is_blank_each_time() -> None:
+    async with attached() as (terminal, program, _pilot):
+        program.write("\x1b[?1049h\x1b[5;5Hfirst\x1b[?1049l\x1b[?1049h\x1b[Hsecond")
+        await shown(terminal, "second")
+        assert "first" not in terminal.text()
+
+
 @pytest.mark.parametrize(
     ("key", "sent"),
     [

@@ -18,7 +18,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual_tty import Terminal
 
-from nsview.tui.terminal import keys_sent, scrolled_off
+from nsview.tui.terminal import as_xterm, keys_sent, scrolled_off
 from nsview.tui.terminal.bounds import Wire, bound
 from nsview.tui.terminal.chrome import ChildChrome
 from nsview.tui.terminal.colours import rich_style
@@ -82,6 +82,7 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
         self.rung = False
         self._palette_gen = -1
         bound(self.board)
+        as_xterm.amend(self.board)
         scrolled_off.keep(self.board, self.history)
         rows, columns = window
         self.board.resize(columns, rows)
