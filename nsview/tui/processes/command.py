@@ -77,4 +77,6 @@ def shortened(branch: str, width: int, needs: int) -> str:
         levels = [branch[place : place + 3] for place in range(0, len(branch), 3)]
         branch = "".join("◆ " if "◆" in level else f"{level[0]} " for level in levels)
     most = max(0, min(max(width // 2, width - 18), max(4, width - needs)))
-    return branch if len(branch) <= most else "⋯" + branch[len(branch) - most + 1 :]
+    if len(branch) <= most:
+        return branch
+    return "⋯" + branch[len(branch) - most + 1 :] if most else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
@@ -23,6 +24,19 @@ def parsed(text: str) -> Filter[ProcessRow] | None:
     """Read a filter over the columns of the table, None for one that asks nothing; FilterError if it is none."""
     found = parse(text, COLUMNS, refer)
     return None if found.is_empty else found
+
+
+def finished(text: str, names: Collection[str] = TABLE_COLUMNS) -> str:
+    """Return a filter that is being typed without a word at its end that may become a column's name.
+
+    A blank or Enter says that it is meant as a word; until then all would vanish at each letter of ``rss>1M``.
+    """
+    begun = _LAST_WORD.search(text)
+    is_name = begun is not None and any(name.startswith(begun[1]) for name in names)
+    return text[: begun.start(1)] if begun is not None and is_name else text
+
+
+_LAST_WORD = re.compile(r"(?:^|[\s(!])([A-Za-z_.]+)$", re.ASCII)
 
 
 class ColumnNames(Suggester):
@@ -61,12 +75,13 @@ class FilterLine(Vertical):
     """
 
     class Filtered(Message):
-        """Another filter is wanted, None for none."""
+        """Another filter is wanted, None for none; ``text`` is how it was typed."""
 
-        def __init__(self, filter: Filter[Any] | None) -> None:
+        def __init__(self, wanted: Filter[ProcessRow] | None, text: str) -> None:
             """Say which."""
             super().__init__()
-            self.filter = filter
+            self.wanted = wanted
+            self.text = text
 
     class Left(Message):
         """Typing is over: the keys are the table's again."""
@@ -111,9 +126,9 @@ class FilterLine(Vertical):
     @on(Input.Changed)
     def _typed(self, message: Input.Changed) -> None:
         message.stop()
-        self._judge(message.value)
+        self._judge(message.value, is_typed=self.has_class("-open"))
 
-    def _judge(self, text: str) -> None:
+    def _judge(self, text: str, is_typed: bool = False) -> None:
         """Have the filter in force; of one that is none, say what is wrong, while the last stays in force."""
         try:
             wanted = self._read(text)
@@ -121,7 +136,12 @@ class FilterLine(Vertical):
             self._complain(error)
             return
         self.remove_class("-wrong")
-        self.post_message(self.Filtered(wanted))
+        if is_typed and (begun := finished(text, self._columns)) != text:
+            try:
+                text, wanted = begun, self._read(begun)
+            except FilterError:  # "a or r": the last that was whole stays in force
+                return
+        self.post_message(self.Filtered(wanted, text.strip()))
 
     def _complain(self, error: FilterError) -> None:
         remedy = f"; {error.remedy}" if error.remedy else ""
@@ -140,13 +160,14 @@ class FilterLine(Vertical):
 
     def action_keep(self) -> None:
         """Go back to the table; the filter stays in force. One that is none keeps the line open."""
+        self._judge(self.text)
         if not self.has_class("-wrong"):
             self._leave()
 
     def action_give_up(self) -> None:
         """Show everything again."""
-        self.fill("")
         self._leave()
+        self.fill("")
 
     def _leave(self) -> None:
         self.remove_class("-open")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -20,7 +20,7 @@ from nsview.tui.processes.command import command_pieces
 from nsview.tui.processes.row_list import RowList
 from nsview.tui.processes.rows import SHARED, Row
 from nsview.tui.processes.scene import TABLE_COLUMNS
-from spawner.namespaces import KINDS
+from spawner.namespaces import KINDS, NamespaceKind
 
 
 class PaintedRows(RowList):
@@ -153,12 +153,15 @@ class PaintedRows(RowList):
         branch = fitted(row.branch, min(cell_len(row.branch), left))
         segments = [Segment(" " * before, faint), Segment(branch, faint)]
         left -= cell_len(branch)
+        begun = []
         for kind in self.rows.changed_kinds(row.record):
             inode = row.record.ns[kind]
             assert inode is not None, "a namespace that changes is known"
-            number = self.ordinals.number(kind, inode)
-            text = fitted(full := f"{KINDS[kind].proc} #{number} [{inode}]  ", min(len(full), left))
-            segments.append(Segment(text, self._hue(number)))
+            begun.append((KINDS[kind], self.ordinals.number(kind, inode), inode))
+        form = next((form for form in _FORMS if sum(len(form(*one)) + 2 for one in begun) <= left), _FORMS[-1])
+        for one in begun:
+            text = fitted(f"{form(*one)}  ", min(len(form(*one)) + 2, left))
+            segments.append(Segment(text, self._hue(one[1])))
             left -= cell_len(text)
         return [*segments, Segment(" " * left, faint)]
 
@@ -197,6 +200,14 @@ class PaintedRows(RowList):
             return [Segment(text, style) for text, _, _ in segments]
         ground = Style(bgcolor=style.bgcolor, underline=style.underline, reverse=style.reverse)
         return [Segment(text, (own or style) + ground) for text, own, _ in segments]
+
+
+_FORMS: tuple[Callable[[NamespaceKind, int, int], str], ...] = (
+    lambda kind, number, inode: f"{kind.proc} #{number} [{inode}]",
+    lambda kind, number, inode: f"{kind.proc} #{number}",
+    lambda kind, number, inode: f"{kind.letter}{number}",
+)
+"""How a namespace is named where it begins: the first form in which all that begin there fit."""
 
 
 def _value_look(row: Row, column: Column, text: str) -> str:

@@ -11,8 +11,6 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 
-from nsview.host.columns.process_row import ProcessRow
-from nsview.host.filter import Filter
 from nsview.host.text import printable
 from nsview.tui.collecting.lane import Lane
 from nsview.tui.hues import Ordinals
@@ -49,7 +47,7 @@ class ProcessPane(Vertical):
         self._wanted: Wanted | None = None
         self._read = Reader().read if read is None else read()
         self._lane: Lane[Details] | None = None
-        self._base = ""
+        self._base = self._filter = ""
         self._said = ("", "")
 
     def compose(self) -> ComposeResult:
@@ -120,12 +118,13 @@ class ProcessPane(Vertical):
     @on(FilterLine.Filtered)
     def _filtered(self, message: FilterLine.Filtered) -> None:
         message.stop()
-        self.filter_by(message.filter)
+        self._filter = message.text
+        if message.wanted != self.table.view.filter:
+            self.table.want(replace(self.table.view, filter=message.wanted))
 
-    def filter_by(self, wanted: Filter[ProcessRow] | None) -> None:
-        """Show only what matches, None for everything."""
-        if wanted != self.table.view.filter:
-            self.table.want(replace(self.table.view, filter=wanted))
+    def filter_by(self, text: str) -> None:
+        """Show only what matches a filter, as if it had been typed."""
+        self.query_one(FilterLine).fill(text)
 
     @on(FilterLine.Left)
     def _left(self, message: FilterLine.Left) -> None:
@@ -145,11 +144,11 @@ class ProcessPane(Vertical):
         rows = self.table.rows
         yield self._base
         if rows.view.filter is not None:
-            yield f"/ {rows.view.filter}"
+            yield f"/ {printable(self._filter)}"
             yield f"{rows.arranged.found} of {rows.arranged.total}"
         yield from self.table.view_words()
-        if rows.arranged.kernel_threads:
-            yield f"{rows.arranged.kernel_threads} kernel threads hidden"
+        if hidden := rows.arranged.kernel_threads:
+            yield f"{hidden} kernel thread{'s' if hidden > 1 else ''} hidden"
 
     def _summary(self) -> str:
         identity, rows = self.table.highlighted, self.table.rows

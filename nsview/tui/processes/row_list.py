@@ -159,7 +159,8 @@ class RowList(LineList):
     def want(self, view: View) -> None:
         """Ask for the rows to be arranged by another view."""
         self.view = view
-        self.post_message(self.ViewChanged(self, view))
+        # From the table itself, whoever calls: what its own parent makes it say does not go beyond that parent.
+        self.call_next(lambda: self.post_message(self.ViewChanged(self, view)))
 
     def wanted(self) -> Wanted | None:
         """Say what there is to read for the lines in view; None while there are no rows."""
