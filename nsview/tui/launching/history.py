@@ -22,7 +22,7 @@ LONGEST = 256 << 10
 """Bytes of a line; a longer launch is not kept."""
 
 _LARGEST = 4 << 20
-"""Bytes after which the file is written anew, with the newest launches alone."""
+"""Bytes after which the file is written anew, with the newest launches in half of that."""
 
 
 class TooLongError(ValueError):
@@ -144,8 +144,10 @@ def record(form: Form) -> None:
     """Add a launch, now. Raises OSError and TooLongError."""
     places.append(path(), line_of(Entry(time.time(), form)))
     if _size() > _LARGEST:
-        newest = _lines()[-KEPT:]
-        places.write(path(), b"".join(line + b"\n" for line in newest))
+        newest = b"".join(line + b"\n" for line in _lines()[-KEPT:])
+        if (excess := len(newest) - _LARGEST // 2) > 0:
+            newest = newest[newest.index(b"\n", excess) + 1 :]
+        places.write(path(), newest)
 
 
 def _size() -> int:

@@ -1,0 +1,108 @@
+"""Every preset is launched as it is, and the kernel says that the child is what the preset promises."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from leftovers import Census
+
+from nsview.tui.launching.form import Origin, outlook
+from nsview.tui.launching.presets import DAY, PRESET_OF, PRESETS, Preset
+from spawner import Child, Plan, launch
+from spawner.namespaces import KINDS
+
+HERE = Origin(env=dict(os.environ))
+pytestmark = pytest.mark.needs("root")
+
+
+def planned(preset: Preset, command: str) -> Plan:
+    """The plan of a preset with another command line, not held."""
+    found = outlook(replace(preset.form, command=command, hold=False), HERE)
+    assert not found.problems
+    assert found.plan is not None
+    return found.plan
+
+
+def told(child: Child) -> str:
+    """All that the child writes on its terminal."""
+    assert child.pty is not None
+    parts = []
+    while True:
+        try:
+            part = os.read(child.pty, 4096)
+        except OSError:  # EIO: nobody has the other end any more
+            break
+        if not part:
+            break
+        parts.append(part)
+    return b"".join(parts).decode()
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_preset_launches_and_its_namespaces_are_new_and_no_others(preset: Preset, nothing_left: Census) -> None:
+    with launch(planned(preset, "sh -c 'exit 7'")) as child:
+        namespaces = dict(child.namespaces)
+        ended = child.wait()
+    assert ended.code == 7
+    for kind in KINDS:
+        ours = os.stat(f"/proc/self/ns/{kind.proc}").st_ino
+        assert (namespaces[kind.name] != ours) is (kind.name in preset.form.namespaces), kind.name
+
+
+SAYS = 'id -u; hostname; grep -E "^(CapBnd|NoNewPrivs|Seccomp):" /proc/self/status; ls /; touch /usr/x'
+
+
+@pytest.mark.parametrize("name", ["full-container", "rootless-container"])
+def test_container_has_a_root_of_its_own_and_is_bounded(name: str, nothing_left: Census) -> None:
+    with launch(planned(PRESET_OF[name], f"sh -c '{SAYS}'")) as child:
+        lines = told(child).split()
+        child.wait()
+    assert lines[:2] == ["0", "box"]
+    bounding = int(lines[lines.index("CapBnd:") + 1], 16)
+    assert bounding.bit_count() == 6
+    assert lines[lines.index("NoNewPrivs:") + 1] == "1"
+    assert lines[lines.index("Seccomp:") + 1] == "2"
+    assert {"usr", "proc", "dev", "tmp"} <= set(lines)
+    assert "work" not in lines
+    assert "home" not in lines
+    assert "Read-only" in lines
+    assert not Path("/usr/x").exists()
+
+
+def test_sandbox_sees_the_files_and_can_change_and_reach_nothing(nothing_left: Census) -> None:
+    asks = "cat /etc/passwd | wc -l; touch /etc/x; ls /tmp | wc -l; ls /sys/class/net | wc -l; wc -l < /proc/net/dev"
+    with launch(planned(PRESET_OF["sandbox"], f"sh -c '{SAYS}; {asks}'")) as child:
+        lines = told(child).splitlines()
+        child.wait()
+    assert str(len(Path("/etc/passwd").read_text().splitlines())) in lines
+    assert not int(next(line for line in lines if line.startswith("CapBnd")).split()[1], 16)
+    assert any("/etc/x" in line and "Read-only" in line for line in lines)
+    assert lines[-1] == "3"  # two of headings, and lo
+    assert not Path("/etc/x").exists()
+
+
+def test_thread_like_child_shares_until_it_executes(nothing_left: Census) -> None:
+    plan = planned(PRESET_OF["thread-like"], "true")
+    assert all(flag in plan.birth for flag in ("CLONE_VM", "CLONE_FS", "CLONE_FILES", "CLONE_SYSVSEM"))
+    before = sorted(os.listdir("/proc/self/fd"))
+    with launch(plan) as child:
+        assert child.wait().code == 0
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_day_ahead_is_a_day_further(nothing_left: Census) -> None:
+    with launch(planned(PRESET_OF["day-ahead"], "cat /proc/uptime")) as child:
+        ahead = float(told(child).split()[0]) - float(Path("/proc/uptime").read_text().split()[0])
+        child.wait()
+    assert DAY - 60 < ahead <= DAY
+
+
+def test_same_ids_with_every_capability(nothing_left: Census) -> None:
+    with launch(planned(PRESET_OF["unshare-same"], "sh -c 'id -u; grep CapEff /proc/self/status'")) as child:
+        uid, _, effective = told(child).split()
+        child.wait()
+    assert uid == str(os.geteuid())
+    assert int(effective, 16) == (1 << int(Path("/proc/sys/kernel/cap_last_cap").read_text()) + 1) - 1
