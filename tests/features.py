@@ -98,9 +98,11 @@ PROGRAMS: Mapping[str, str] = {
     "cc": "gcc",
     "findmnt": "util-linux",
     "git": "git",
+    "htop": "htop",
     "ionice": "util-linux",
     "ip": "iproute2",
     "ipcs": "util-linux",
+    "less": "less",
     "lsns": "util-linux",
     "newuidmap": "uidmap",
     "nft": "nftables",
@@ -114,6 +116,7 @@ PROGRAMS: Mapping[str, str] = {
     "tar": "tar",
     "tmux": "tmux",
     "unshare": "util-linux",
+    "vim": "vim",
 }
 """Program, and the Debian package it comes in; .ci/run installs them all."""
 

@@ -70,6 +70,19 @@ class Tmux:
         self._run("set-buffer", text)
         self._run("paste-buffer", "-p")
 
+    def click(self, x: int, y: int) -> None:
+        """Click with the left button, as a terminal reports it (xterm's SGR encoding); the first cell is 0, 0."""
+        self._report(0, x, y, "M")
+        self._report(0, x, y, "m")
+
+    def wheel(self, x: int, y: int, *, up: bool) -> None:
+        """Turn the wheel by one notch."""
+        self._report(64 if up else 65, x, y, "M")
+
+    def _report(self, button: int, x: int, y: int, end: str) -> None:
+        report = f"\x1b[<{button};{x + 1};{y + 1}{end}".encode()
+        self._run("send-keys", "-H", *(f"{byte:02x}" for byte in report))
+
     def resize(self, columns: int, rows: int) -> None:
         """Change the size of the window."""
         self._run("resize-window", "-x", str(columns), "-y", str(rows))

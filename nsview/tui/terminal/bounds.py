@@ -26,7 +26,8 @@ STACK_MOST = 16
 
 _REFUSED = ("OSC_CLIPBOARD", "OSC_FONT", "OSC_NOTIFY", "OSC_SHELL_MARK", "OSC_POINTER_SHAPE", "DECSCPP")
 
-_NO_CONTROLS: dict[int, int | str | None] = {code: None for code in range(0xA0) if code < 0x20 or code >= 0x7F} | {
+_NO_CONTROLS: dict[int, int | str | None] = {
+    **{code: None for code in range(0xA0) if code < 0x20 or code >= 0x7F},
     0x1B: 0x1B,
     0x07: "\x1b\\",
 }
