@@ -30,6 +30,7 @@ class Inside:
 Place = InList | Linked | Inside
 
 _MOST = 64
+"""Places that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Way:
 
     def to(self, place: Place) -> Way:
         """Go to a place, unless that is this one."""
-        return self if place == self.here else Way((self.places[0], *self.places[1:], place)[-_MOST:])
+        return self if place == self.here else Way((self.places[0], *self.places[1:][1 - _MOST :], place))
 
     def back(self) -> Way:
         """Go back to the place before, in the end to the list."""
