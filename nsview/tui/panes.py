@@ -15,9 +15,11 @@ from textual.widgets import ContentSwitcher
 from nsview.tui.desk import Desk
 from nsview.tui.diff.grid import DiffGrid
 from nsview.tui.diff.panel import DiffPanel
-from nsview.tui.launching.panel import LaunchPanel, NamespacePicker
+from nsview.tui.launching.panel import LaunchPanel
+from nsview.tui.launching.pickers import NamespacePicker
 from nsview.tui.line_list import LineList
 from nsview.tui.namespaces.panel import NamespacePanel
+from nsview.tui.processes.pane import ProcessPane
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.pane import TerminalPane
 from nsview.tui.terminal.terminal import ChildTerminal
@@ -57,13 +59,13 @@ class Pane:
     focus: type[Widget]
 
 
-def _tree(desk: Desk) -> Widget:
-    return Vertical(ProcTable(id="processes", ordinals=desk.ordinals))
+def _launch(desk: Desk) -> Widget:
+    return LaunchPanel(privileged=desk.privileged, read_only=desk.read_only)
 
 
 PANES: tuple[Pane, ...] = (
-    Pane("tree", 1, "Processes", Place.LEFT, _tree, ProcTable),
-    Pane("launch", 4, "Launch", Place.FORM, lambda desk: LaunchPanel(privileged=desk.privileged), NamespacePicker),
+    Pane("tree", 1, "Processes", Place.LEFT, lambda desk: ProcessPane(desk.ordinals), ProcTable),
+    Pane("launch", 4, "Launch", Place.FORM, _launch, NamespacePicker),
     Pane("diff", 2, "Diff", Place.UPPER, DiffPanel, DiffGrid),
     Pane("timeline", 6, "Timeline", Place.LOWER, Timeline, Waterfall),
     Pane("namespaces", 3, "Namespaces", Place.LOWER, NamespacePanel, LineList),
