@@ -39,7 +39,7 @@ from nsview.tui.keys import bindings
 from nsview.tui.launching.form import hold_before
 from nsview.tui.launching.launcher import Born, Changed, Failed
 from nsview.tui.launching.panel import LaunchPanel
-from nsview.tui.launching.wording import ending
+from nsview.tui.launching.wording import launch_ending
 from nsview.tui.namespaces.panel import NamespacePanel
 from nsview.tui.panes import Panes
 from nsview.tui.processes.table import ProcTable
@@ -245,8 +245,8 @@ class NsviewApp(App[None]):
         before = self.launches[launched.number]
         self.launches.put(launched)
         if launched.exit is not None:
-            self.collector.exited(launched.identity, ending(launched.exit))
-            self.notify(f"{launched.pid} {printable(launched.title)} {ending(launched.exit)}", markup=False)
+            self.collector.exited(launched.identity, launch_ending(launched))
+            self.notify(f"{launched.pid} {printable(launched.title)} {launch_ending(launched)}", markup=False)
         elif before.held is not None and launched.held is None and launched.spec.stdio == "pty":
             self.action_pane("terminal")
         if launched.trouble is not None:

@@ -94,7 +94,7 @@ async def said(app: NsviewApp, *words: str) -> str:
 
 def shown(app: NsviewApp, selector: str) -> str:
     """What a line of the dialog says."""
-    return str(app.screen.query_one(selector).render())  # type: ignore[no-untyped-call]
+    return str(app.screen.query_one(selector).render())
 
 
 def state(pid: int) -> str:

@@ -246,7 +246,7 @@ async def test_our_own_pid_namespace_is_not_killed(nothing_left: Census) -> None
         async with acting() as (app, pilot):
             await look_at(app, process.pid)
             await pilot.press("ctrl+n")
-            await said(app, "own pid namespace")
+            await said(app, "in nsview's own pid namespace")
             assert process.poll() is None
 
 

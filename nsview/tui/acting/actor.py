@@ -127,6 +127,7 @@ class Actor:
         self.app.notify(
             printable(text), severity="information" if well else "error", markup=False, timeout=5 if well else 15
         )
+        self.desk.launcher.reap()
         self.desk.collector.refresh_now()
 
     def complain(self, text: str) -> None:

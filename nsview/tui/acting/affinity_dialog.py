@@ -25,9 +25,7 @@ class AffinityDialog(ActDialog):
     ]
 
     def __init__(self, choices: Choices, cpus: Iterable[int], now: frozenset[int], said: str) -> None:
-        super().__init__(
-            "CPUs of", choices, f"Space ticks · a all · i the others · Enter sets them · Esc leaves · now: {said}"
-        )
+        super().__init__("CPUs of", choices, f"Space ticks · a all · i invert · Enter sets · Esc leaves · now: {said}")
         self._cpus = tuple(cpus)
         self._now = now
 

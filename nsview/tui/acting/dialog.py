@@ -15,11 +15,15 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
 
 from nsview.host.text import printable
 from nsview.tui.acting.whom import Choices, Scope, Whom
 from nsview.tui.acting.wording import group_of, left_out, one_for_good, warning
+
+_OTHER_LINES = 12
+"""Of a dialog with a list: border, title, whom, a note, a heading, a line to type in, call and foot, some of two."""
+_FEWEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,8 @@ class ActDialog(ModalScreen[Answer | None]):
     ActDialog { align: center middle; }
     ActDialog .note { color: $text-warning; height: auto; }
     ActDialog .call { color: $text-accent; height: auto; max-height: 2; }
-    ActDialog Input { border: none; height: 1; padding: 0; background: $boost; }
-    ActDialog OptionList { max-height: 1fr; }
+    ActDialog .dialog { max-height: 100%; }
+    ActDialog Input { background: $boost; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Leave", id="act.leave"),
@@ -133,6 +137,11 @@ class ActDialog(ModalScreen[Answer | None]):
     def on_mount(self) -> None:
         """Say what would be done."""
         self.say()
+
+    def on_resize(self) -> None:
+        """Let a list have what the other lines leave, so that what Enter does is always in sight."""
+        for offers in self.query(OptionList):
+            offers.styles.max_height = max(_FEWEST, self.size.height - _OTHER_LINES)
 
     def on_scope_line_changed(self) -> None:
         """Say what would be done to the others."""

@@ -37,8 +37,6 @@ def limit_rows(identity: tuple[int, int]) -> tuple[LimitRow, ...]:
     used = {name: read(status) for name, read in _USED.items()}
     used["cpu"] = (int(stat[11]) + int(stat[12])) // _TICKS
     used["nofile"] = None if descriptors is None else 1 + max(map(int, descriptors), default=-1)
-    used["rtprio"] = int(stat[37])
-    used["nice"] = 20 - int(stat[16])
     limits = parse(text.decode("ascii", "backslashreplace"))
     return tuple(LimitRow(name, limit, used.get(name)) for name, limit in limits.items())
 

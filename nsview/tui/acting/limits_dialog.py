@@ -36,7 +36,7 @@ class LimitsDialog(ActDialog):
         limits.can_focus = False
         limits.highlighted = 0
         yield limits
-        yield Input(id="limit")
+        yield Input(id="limit", compact=True)
 
     @staticmethod
     def _line(row: LimitRow) -> Content:

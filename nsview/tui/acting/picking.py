@@ -43,7 +43,7 @@ class PickDialog(ActDialog):
 
     def body(self) -> Iterable[Widget]:
         """Return a line to type in and the list."""
-        yield Input(placeholder="type to find: name, number or meaning", id="find", select_on_focus=False)
+        yield Input(placeholder="type to find: name, number or meaning", id="find", compact=True)
         yield OptionList(id="offers", compact=True, markup=False)
 
     def on_mount(self) -> None:

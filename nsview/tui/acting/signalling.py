@@ -39,7 +39,11 @@ async def kill_cgroup(actor: Actor) -> None:
 
 async def kill_pid_namespace(actor: Actor) -> None:
     """Kill everything in its pid namespace."""
-    await _kill(actor, Scope.PID_NAMESPACE, "Its pid namespace cannot be read: run nsview as root.")
+    await _kill(
+        actor,
+        Scope.PID_NAMESPACE,
+        "It is in nsview's own pid namespace, or in one that cannot be read: there is none to be killed.",
+    )
 
 
 async def _kill(actor: Actor, scope: Scope, missing: str) -> None:
@@ -87,8 +91,6 @@ def _refused(whom: Whom) -> str:
     if whom.scope is Scope.CGROUP and whom.left_out:
         kept = ", ".join(sorted({guard.value for _record, guard in whom.left_out}))
         return f"Cgroup {group_of(whom)} is not killed: {kept} is in it."
-    if whom.scope is Scope.PID_NAMESPACE and whom.left_out and whom.left_out[0][0] != whom.init:
-        return "This is nsview's own pid namespace: killing it would end this machine, or container."
     if whom.scope is Scope.PID_NAMESPACE and (whom.init is None or whom.holds_us):
         return "The first process of this pid namespace is not to be seen from here, so it cannot be killed as a whole."
     if whom.scope is Scope.THIS and whom.subject.pid == 1:

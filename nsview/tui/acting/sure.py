@@ -52,7 +52,7 @@ class Sure(ModalScreen[bool]):
                 yield Static(said, classes="note", markup=False)
             with Horizontal():
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Button(self._does, id="do", variant="error", compact=True)
+                yield Button(self._does.split()[0], id="do", variant="error", compact=True)
 
     def _who(self) -> str:
         whom = self._whom

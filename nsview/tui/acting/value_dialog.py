@@ -39,7 +39,7 @@ class ValueDialog(ActDialog):
     def body(self) -> Iterable[Widget]:
         """Return the line and what its value means."""
         yield Static(self._means, markup=False)
-        yield Input(self._now if self._fits(self._now) else "", id="value")
+        yield Input(self._now if self._fits(self._now) else "", id="value", compact=True)
 
     def call(self) -> str:
         """Return the call with what is typed, or why that does not fit."""

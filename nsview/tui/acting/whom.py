@@ -119,7 +119,8 @@ def choices(
         group = groups[0]
         found.append(among(sorted(group.pids), replace(this, scope=Scope.CGROUP, group=group)))
     number = subject.namespace("pid")
-    if number is not None:
+    # Ours is the machine, or the container, as a whole: no act is for all of that.
+    if number is not None and me[0] in records and number != records[me[0]].namespace("pid"):
         same = [record for record in records.values() if record.namespace("pid") == number]
         init = next((record for record in same if record.inner_pid == 1), None)
         blank = replace(this, scope=Scope.PID_NAMESPACE, init=init, number=number)

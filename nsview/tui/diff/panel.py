@@ -38,7 +38,7 @@ from nsview.tui.diff.mark import Mark, Usages, mark, since
 from nsview.tui.diff.subtree import Subtrees, subtree_rows
 from nsview.tui.diff.trail import Look, Trail, Trend, io_rate, look
 from nsview.tui.diff.whole_value import WholeValue, whole
-from nsview.tui.launching.wording import ending
+from nsview.tui.launching.wording import launch_ending
 
 NOTHING_TO_COMPARE = "Put the cursor on a process to see how it differs from its parent, or launch one."
 
@@ -232,7 +232,7 @@ class DiffPanel(Vertical):
             self._take(found)
         elif found.missing is not None:
             launched = self._desk.launches.of(found.missing)
-            self.keep("gone" if launched is None or launched.exit is None else ending(launched.exit))
+            self.keep("gone" if launched is None or launched.exit is None else launch_ending(launched))
 
     def _take(self, found: Comparison) -> None:
         if self._usages[0] != found.usages[0] or self._usages[1] != found.usages[1]:

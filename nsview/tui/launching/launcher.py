@@ -40,6 +40,7 @@ class Launched:
     after it was held, in the step it was told to do. ``goal`` is the step it shall be held before, breakpoints apart.
     ``changes`` are what was read of it while it was held, oldest first. ``returned_ns`` is when the call that made it
     had returned here, counted as in the timeline. ``beside`` is the launch it was made to be compared with.
+    ``oom_kills`` is how many of its control group the kernel ended for want of memory, None where none is counted.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Launched:
     changes: tuple[Changes, ...] = ()
     returned_ns: int | None = None
     beside: int | None = None
+    oom_kills: int | None = None
 
     @property
     def was_held(self) -> bool:
@@ -204,6 +206,10 @@ class Launcher:
         thread how far it is, now and then, and at last of all. What is asked of the launcher meanwhile comes between.
         """
         self._ask(lambda: self._try_out(specs, count, tell, ((),) * len(specs), ()))
+
+    def reap(self) -> None:
+        """Reap what was left by launched programs and has ended; done anyway whenever one of those ends."""
+        self._ask(lambda: orphans.reap([child.pid for child in self._children.values()]))
 
     def signal(self, number: int, signo: int) -> None:
         """Send a signal through the child's pidfd; answered only if that fails."""
@@ -418,7 +424,8 @@ class Launcher:
         before = child.held
         self._drop(child)
         end = child.wait()
-        self._change(number, exit=end, held=None, ended_before=before)
+        oom_kills = None if child.cgroup is None else child.cgroup.oom_kills
+        self._change(number, exit=end, held=None, ended_before=before, oom_kills=oom_kills)
         self._forgotten(number)
         orphans.reap([child.pid for child in self._children.values()])
 

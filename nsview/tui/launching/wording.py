@@ -15,6 +15,17 @@ def ending(end: Exit) -> str:
     return "ended" if end.code is None else f"exited {end.code}"
 
 
+def launch_ending(launched: Launched) -> str:
+    """Word how a launch ended: as :func:`ending` does, and whether that was for want of memory; empty if it has not."""
+    end = launched.exit
+    if end is None:
+        return ""
+    kills = launched.oom_kills or 0
+    if kills and end.signal == signal.SIGKILL:
+        return f"OOM-killed (SIGKILL{'' if kills == 1 else f', and {kills - 1} more in its cgroup'})"
+    return ending(end) + (f", {kills} OOM-killed in its cgroup" if kills else "")
+
+
 def signal_name(number: int) -> str:
     """Return a signal's name, ``signal 50`` for one that has none."""
     return signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
@@ -26,7 +37,7 @@ _STOPPED = {"T": "stopped", "t": "stopped by a tracer"}
 def condition(launched: Launched, state: str = "") -> str:
     """Word how a launch stands; ``state`` is its state's letter (proc_pid_stat(5)), where that was seen."""
     if launched.exit is not None:
-        return ending(launched.exit)
+        return launch_ending(launched)
     if launched.held is not None:
         return f"held before {launched.plan.steps[launched.held].label}"
     return _STOPPED.get(state, "running")
