@@ -44,8 +44,10 @@ from nsview.tui.namespaces.panel import NamespacePanel
 from nsview.tui.panes import Panes
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.children_bar import ChildrenBar
+from nsview.tui.terminal.enter_act import Enter
 from nsview.tui.terminal.pane import TerminalPane
 from nsview.tui.terminal.terminal import ChildTerminal
+from spawner import Spec
 
 _HELD = "Held before {step}: s does one step, r runs on, x gives up."
 
@@ -70,6 +72,7 @@ class NsviewApp(App[None]):
         self.panes = Panes(desk)
         self.actor = Actor(self, desk, self._acted_on, lambda: self.query_one(ProcTable).tagged)
         self._to_select: Identity | None = desk.me
+        self._entering: Spec | None = None
 
     # Life.
 
@@ -221,6 +224,11 @@ class NsviewApp(App[None]):
         hold = hold_before if message.form.hold else None
         self.launcher.launch(spec, hold, breakpoints=self.launches.stops)
 
+    @on(Enter)
+    def _enter(self, message: Enter) -> None:
+        self._entering = replace(message.spec, window=self.query_one(TerminalPane).window)
+        self.launcher.launch(self._entering)
+
     @on(Born)
     async def _born(self, message: Born) -> None:
         launched = message.launched
@@ -261,6 +269,9 @@ class NsviewApp(App[None]):
         lines = [str(problem) for problem in message.problems]
         if message.error is not None:
             lines.append(str(message.error))
+        if message.spec is self._entering:
+            self.notify(printable(f"Not entered. {lines[0]}"), severity="error", markup=False, timeout=15)
+            return
         self._tell_failure(lines)
         self.action_pane("launch")
 

@@ -18,6 +18,7 @@ from nsview.tui.acting.changing import (
 )
 from nsview.tui.acting.freezing import freeze_or_thaw
 from nsview.tui.acting.signalling import kill_cgroup, kill_pid_namespace, kill_subtree, send_signal
+from nsview.tui.terminal.enter_act import enter
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ ACTS: tuple[Act, ...] = (
     Act(
         "oom-score", "O", "OOM", "how soon it is killed for want of memory", "CAP_SYS_RESOURCE to lower", set_oom_score
     ),
+    Act("enter", "e", "Enter", "open a shell in its namespaces, in a new terminal", "CAP_SYS_ADMIN over them", enter),
 )
 
 ACT_OF = {act.name: act for act in ACTS}
