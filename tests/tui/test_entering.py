@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from leftovers import Census
 from leftovers import until as wait
-from screen import until
+from screen import SIZES, until
+from test_app import running
 from textual.app import App
 from textual.widgets import Input, SelectionList, Static
 
@@ -20,8 +21,11 @@ from nsview.host.model import Identity
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.shells import shell_in
 from nsview.tui.acting.signals import start_time_of
+from nsview.tui.processes.table import ProcTable
+from nsview.tui.terminal.children_bar import ChildrenBar
 from nsview.tui.terminal.enter_dialog import EnterDialog
 from nsview.tui.terminal.entering import House, look, spec_of, words
+from nsview.tui.terminal.terminal import ChildTerminal
 from spawner import Spec, SpecError, compile_spec, launch
 from spawner.namespaces import KINDS
 
@@ -168,3 +172,69 @@ async def test_dialog_says_what_is_wrong_and_keeps_what_was_typed() -> None:
         assert dialog.query_one("#enter-uid", Input).value == "nobody-here"
         await pilot.press("escape")
         await until(lambda: answers == [None])
+
+
+@pytest.mark.needs("root", "uts_namespace")
+@pytest.mark.parametrize("size", SIZES)
+async def test_e_opens_a_shell_in_the_namespaces_of_the_process_under_the_cursor(
+    size: tuple[int, int], nothing_left: Census
+) -> None:
+    with living(namespaces=frozenset({"uts", "ipc"})) as identity:
+        async with running(size) as (app, pilot):
+            table = app.query_one(ProcTable)
+            await until(lambda: table.rows.record_of(identity) is not None)
+            await until(lambda: table.select(identity) and app.desk.process == identity)
+            await pilot.press("1", "e")
+            await until(lambda: isinstance(app.screen, EnterDialog) and app.screen.query(SelectionList))
+            assert f"of {identity[0]} sleep" in str(app.screen.query(Static).first().render())
+            shown = app.screen.query_one("#enter-words", Static)
+            await until(lambda: f"-t {identity[0]} -u -i -- " in str(shown.render()))
+            app.screen.query_one("#enter-program", Input).value = "/bin/sh"
+            await pilot.press("enter")
+            await until(lambda: len(app.launches) == 1)
+            (launched,) = app.launches
+            assert _namespace(launched.pid, "uts") == _namespace(identity[0], "uts") != _namespace(os.getpid(), "uts")
+            assert _namespace(launched.pid, "ipc") == _namespace(identity[0], "ipc")
+            assert _namespace(launched.pid, "mnt") == _namespace(os.getpid(), "mnt")
+            terminal = app.query_one("#terminal-1", ChildTerminal)
+            await until(lambda: app.focused is terminal and terminal.text())
+            assert f"sh in {identity[0]}" in str(app.query_one(ChildrenBar).render())
+            await pilot.press(*"readlink /proc/self/ns/uts", "enter")
+            await until(lambda: f"uts:[{_namespace(identity[0], 'uts')}]" in terminal.text())
+
+
+@pytest.mark.needs("root", "uts_namespace")
+async def test_program_that_is_not_there_is_told_and_nothing_moves(nothing_left: Census) -> None:
+    with living(namespaces=frozenset({"uts"})) as identity:
+        async with running((120, 40)) as (app, pilot):
+            table = app.query_one(ProcTable)
+            await until(lambda: table.select(identity) and app.desk.process == identity)
+            await pilot.press("1", "e")
+            await until(lambda: isinstance(app.screen, EnterDialog) and app.screen.query(SelectionList))
+            app.screen.query_one("#enter-program", Input).value = "/not/there"
+            await pilot.press("enter")
+            await until(lambda: any("Not entered. " in toast for toast in _notices(app)))
+            assert any("execve" in toast and "ENOENT" in toast for toast in _notices(app))
+            assert isinstance(app.focused, ProcTable)
+            assert not len(app.launches)
+
+
+async def test_zombies_have_nothing_to_enter(nothing_left: Census) -> None:
+    with subprocess.Popen(["true"]) as zombie:
+        stat = Path(f"/proc/{zombie.pid}/stat")
+        assert wait(lambda: ") Z " in stat.read_text())
+        identity = (zombie.pid, start_time_of(zombie.pid))
+        async with running((80, 24)) as (app, pilot):
+            table = app.query_one(ProcTable)
+            await until(lambda: table.select(identity) and app.desk.process == identity)
+            await pilot.press("e")
+            await until(lambda: any("is a zombie" in notice for notice in _notices(app)))
+            assert not isinstance(app.screen, EnterDialog)
+
+
+def _namespace(pid: int, kind: str) -> int:
+    return os.stat(f"/proc/{pid}/ns/{kind}").st_ino
+
+
+def _notices(app: App[None]) -> list[str]:
+    return [notification.message for notification in app._notifications]

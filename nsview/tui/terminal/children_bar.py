@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from rich.cells import cell_len
@@ -16,6 +17,8 @@ from nsview.tui.launching.wording import condition
 
 _ELSEWHERE = 5
 """Columns for ``‹12 `` or `` 12›``: how many more there are at that side."""
+
+_OF_PROCESS = re.compile(r"/proc/(\d+)/ns/")
 
 
 class ChildrenBar(Static):
@@ -86,9 +89,10 @@ class ChildrenBar(Static):
 
 
 def tab(launched: Launched, state: str = "", rung: bool = False) -> str:
-    """Word one launch."""
-    bell = " · bell" if rung else ""
-    return f" {launched.number}▸{launched.pid} {printable(launched.title)} · {condition(launched, state)}{bell} "
+    """Word one launch; of one that entered another's namespaces, whose."""
+    entered = next((found[1] for join in launched.spec.join if (found := _OF_PROCESS.match(join.path))), None)
+    title = printable(launched.title) + (f" in {entered}" if entered else "")
+    return f" {launched.number}▸{launched.pid} {title} · {condition(launched, state)}{' · bell' if rung else ''} "
 
 
 def fitting(widths: Sequence[int], front: int, room: int) -> range:
