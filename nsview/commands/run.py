@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from nsview import options
-from nsview.commands.foreground import run_in_foreground
-from spawner import Spec
+from nsview.commands.foreground import ENGINE_FAILED, run_in_foreground
+from spawner import Spec, SpecError, compile_spec
 
 
 def add_parser(subparsers: Any) -> None:
@@ -31,7 +32,28 @@ def prepare(argv: Sequence[str]) -> list[str]:
 
 def run(asked: argparse.Namespace) -> int:
     """Launch what the options ask for and return the exit status."""
+    if asked.language is not None:
+        return _print_as(asked)
     return run_in_foreground("run", asked, _spec)
+
+
+def _print_as(asked: argparse.Namespace) -> int:
+    """Print the launch in another language; 125 where there can be no such launch."""
+    from nsview.equivalents import FORMAT_OF, Caller  # few want it
+
+    form = FORMAT_OF[asked.language]
+    try:
+        spec = _spec(asked)
+        compile_spec(spec)  # whoever asks for what cannot be is to hear it here, and not from another program
+        found = form.write(spec, Caller.here())
+    except SpecError as error:
+        from nsview.host.text import printable  # a path may hold anything
+
+        for problem in error.problems:
+            print(f"nsview run: {printable(str(problem))}", file=sys.stderr)
+        return ENGINE_FAILED
+    print(found.commented(form.comment), end="")
+    return 0
 
 
 def _spec(asked: argparse.Namespace) -> Spec:

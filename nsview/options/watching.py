@@ -7,8 +7,16 @@ from nsview.options.option import ON, Option
 
 TITLE = "watching"
 
+FORMATS = ("nsview", "unshare", "bwrap", "systemd-run", "docker", "c", "python")
+"""Names of nsview.equivalents.FORMATS, which few launches need imported."""
+
 OPTIONS: tuple[Option, ...] = (
     Option(("--dry-run",), "print the plan and run nothing", ON),
+    Option(
+        ("--as",),
+        "run nothing, and print what would do the same, and what of it cannot be said: " + ", ".join(FORMATS),
+        {"dest": "language", "metavar": "FORMAT", "type": words.one_of(FORMATS, "format")},
+    ),
     Option(("--step",), "before each step: print it and wait for Enter", ON),
     Option(("--timeline",), "print every step with its nanoseconds, on stderr", ON),
     Option(
