@@ -150,7 +150,7 @@ def test_choosing_a_sort_twice_turns_it_round():
 
 def test_frozen_order_holds_while_values_change_and_new_ones_come_last():
     as_list, _ = at_work(1, 9, 5)
-    frozen = replace(as_list.view, order=as_list.order)
+    frozen = replace(as_list.view, order=as_list.order())
     later = [record(pid, utime=used) for pid, used in ((5, 500), (6, 10), (7, 300))]
     past = advance(as_list.history, snapshot(*later, record(8, utime=900), at=2))
     assert pids(Rows(past, frozen)) == [6, 7, 5, 1, 8]

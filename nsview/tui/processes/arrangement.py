@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from nsview.host.columns.process_row import ProcessRow, Scene
@@ -182,8 +183,7 @@ def in_order(
     return [*(record for _, record in known), *unknown]
 
 
-def _age(record: ProcessRecord) -> tuple[int, int]:
-    return record.start_time, record.pid
+_age = itemgetter(ProcessRecord._fields.index("start_time"), ProcessRecord._fields.index("pid"))
 
 
 def changed_kinds(record: ProcessRecord, records: Mapping[int, ProcessRecord]) -> tuple[int, ...]:

@@ -98,9 +98,13 @@ class RowList(LineList):
     @property
     def tagged(self) -> list[Identity]:
         """The tagged processes that are still known, by line and then those without one."""
-        order, known = self.rows.order, len(self.rows)
-        tagged = (one for one in self.view.tagged if self.rows.record_of(one) is not None)
-        return sorted(tagged, key=lambda one: (order.get(one, known), one))
+        rows, nowhere = self.rows, len(self.rows)
+
+        def place(identity: Identity) -> tuple[int, Identity]:
+            line = rows.line_of(identity)
+            return nowhere if line is None else line, identity
+
+        return sorted((one for one in self.view.tagged if rows.record_of(one) is not None), key=place)
 
     def show(self, rows: Rows) -> None:
         """Show these rows in place of the last; cursor and its line of the screen stay where they can."""

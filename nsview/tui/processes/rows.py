@@ -97,12 +97,9 @@ class Rows(Sequence[Row]):
         self._records = {} if history is None else _in_sight(history)
         self.scene = None if history is None else self._scene(history)
         self.arranged = Arrangement() if history is None else arrange(self._records, view, self.scene)
-        self.order: Mapping[Identity, int] = {
-            record.identity: line
-            for line, (record, thread) in enumerate(zip(self.arranged.records, self.arranged.threads, strict=True))
-            if thread == 0
-        }
-        """The line of each process that has one."""
+        arranged = self.arranged
+        numbered = enumerate(zip(arranged.records, arranged.threads, strict=True))
+        self._lines = {record.pid: line for line, (record, thread) in numbered if not thread}
 
     def _scene(self, history: History) -> TableScene:
         newest = history.newest
@@ -140,14 +137,20 @@ class Rows(Sequence[Row]):
         """Return what a line is of, beyond this picture."""
         return self.identity_at(line), self.arranged.threads[line]
 
+    def order(self) -> dict[Identity, int]:
+        """Return the line of each process that has one."""
+        return {self.identity_at(line): line for line in self._lines.values()}
+
     def is_boundary(self, line: int) -> bool:
         """Tell whether a line is but a mark above a process."""
         return self.arranged.threads[line] == BOUNDARY
 
     def line_of(self, identity: Identity, thread: int = 0) -> int | None:
         """Return the line a process is on, or the nearest of its threads; None if it has none."""
-        line = self.order.get(identity)
-        if line is None or thread <= 0:
+        line = self._lines.get(identity[0])
+        if line is None or self.identity_at(line) != identity:
+            return None
+        if thread <= 0:
             return line
         last = min(line + thread, len(self) - 1)
         return next(n for n in range(last, line - 1, -1) if self.identity_at(n) == identity)

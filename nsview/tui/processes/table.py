@@ -156,7 +156,7 @@ class ProcTable(PaintedRows):
 
     def action_freeze(self) -> None:
         """Keep the rows in the order they are in while their values go on, or let them be sorted again."""
-        self.want(replace(self.view, order=self.rows.order if self.view.order is None else None))
+        self.want(replace(self.view, order=self.rows.order() if self.view.order is None else None))
 
     def action_follow(self) -> None:
         """Keep the process under the cursor in view wherever it goes, until the cursor is moved."""
