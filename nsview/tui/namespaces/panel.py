@@ -446,7 +446,7 @@ class NamespacePanel(Vertical):
     @on(FilterLine.Filtered)
     def _filtered(self, message: FilterLine.Filtered) -> None:
         message.stop()
-        self.view = self.view.those(message.filter)
+        self.view = self.view.those(message.wanted)
         self._want()
 
     @on(FilterLine.Left)
