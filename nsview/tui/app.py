@@ -213,16 +213,22 @@ class NsviewApp(App[None]):
         """Launch what the panel says."""
         self.query_one(LaunchPanel).want()
 
+    def action_launch_stopped(self) -> None:
+        """Launch what the panel says, held before its first step."""
+        self.launches.stop_at_once = True
+        self.query_one(LaunchPanel).want()
+
     @on(LaunchPanel.Wanted)
     def _launch(self, message: LaunchPanel.Wanted) -> None:
+        holds = self.launches.take_holds(hold_before if message.form.hold else None)
         spec = message.outlook.spec
         if spec is None or message.outlook.problems:
             self.notify("Not launched: the panel says why.", severity="error")
             self.action_pane("launch")
             return
         spec = replace(spec, window=self.query_one(TerminalPane).window)
-        hold = hold_before if message.form.hold else None
-        self.launcher.launch(spec, hold, breakpoints=self.launches.stops)
+        hold, stops = holds
+        self.launcher.launch(spec, hold, breakpoints=stops)
 
     @on(Enter)
     def _enter(self, message: Enter) -> None:
@@ -322,7 +328,7 @@ class NsviewApp(App[None]):
             return False
         if action == "new" and self.panes.pane_of(self.focused) == "namespaces":
             return False  # n is network there
-        if action in ("launch", "act") and self.screen.is_modal:
+        if action in ("launch", "launch_stopped", "act") and self.screen.is_modal:
             return False
         if action in ("step", "resume"):
             launched = self.launches.front

@@ -55,6 +55,15 @@ KEYS: tuple[Key, ...] = (
         display="F5",
         first=True,
     ),
+    Key(
+        "f6",
+        "launch_stopped",
+        "launch.stopped",
+        "Launch, stop",
+        "launch what the panel says, held before its first step",
+        display="F6",
+        first=True,
+    ),
     Key("s", "step", "launch.step", "Step", "let a held child do one step", footer=True),
     Key("r", "resume", "launch.resume", "Run", "let a held child go on to the program", footer=True),
     *(

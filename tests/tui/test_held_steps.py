@@ -191,6 +191,21 @@ def test_looks_at_one_process_that_only_waits_are_the_same() -> None:
     assert held_facts.differences(look(os.getpid()), look(os.getpid())) == ()
 
 
+def test_what_we_do_to_a_file_that_both_have_open_is_not_what_the_child_did(stepper: Stepper) -> None:
+    ours, theirs = os.pipe()
+    try:
+        os.set_inheritable(ours, True)
+        held = stepper.launch(Spec(args=("sleep", "1000"), stdio=Stdio.NULL))
+        os.set_blocking(ours, False)
+        stepper.launcher.step(1)
+        held = stepper.wait(1, lambda state: state.held == 1)
+        assert f"fd {ours}" not in {row.attribute for row in held.changes[-1].rows}
+        assert any(row.attribute.startswith("fd ") for row in held.changes[-1].rows), "its own is told"
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 @pytest.mark.parametrize("via", [Mechanism.CLONE3, Mechanism.FORK_UNSHARE])
 def test_giving_up_before_any_step_leaves_nothing(stepper: Stepper, via: Mechanism) -> None:
     spec = container(via=via, args=("/bin/true",), namespaces=frozenset({"pid", "mount", "uts", "user"}))

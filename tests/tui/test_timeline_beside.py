@@ -148,7 +148,7 @@ async def test_medians_look_as_kept(nothing_left: Census) -> None:
         app.put(launched(7, mechanism=Mechanism.FORK))
         await pilot.pause()
         app.desk.launcher.try_out = lambda specs, count, tell: None  # type: ignore[method-assign]
-        await pilot.press("a")
+        await pilot.press("M")
         app.pane.post_message(Tried(20, (tuple(Run(events(7), 180_000 + i) for i in range(7)),)))
         await until(lambda: "7 of 20" in screen_text(app))
         app.pane.post_message(Tried(20, (tuple(Run(events(7), 180_000 + i * 1000) for i in range(20)),)))
@@ -211,7 +211,7 @@ async def test_old_way_beside_one_call_shows_what_only_one_of_them_does(nothing_
 async def test_third_launch_asks_which_to_compare_with(nothing_left: Census) -> None:
     app = TimelineApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("v", "V", "a")
+        await pilot.press("v", "V", "M")
         for number, via in enumerate((Mechanism.FORK, Mechanism.VFORK, Mechanism.CLONE), 1):
             app.desk.launcher.launch(
                 container(
@@ -250,7 +250,7 @@ async def test_medians_of_both_are_of_real_launches(nothing_left: Census) -> Non
         for number, via in enumerate((Mechanism.FORK, Mechanism.CLONE), 1):
             app.desk.launcher.launch(Spec(args=("sleep", "1000"), stdio=Stdio.NULL, via=via))
             await shown(app, number)
-        await pilot.press("v", "a")
+        await pilot.press("v", "M")
         await until(lambda: app.pane._trial is not None and app.pane._sides() is not None)
         sides = app.pane._sides()
         assert sides is not None
@@ -270,9 +270,9 @@ async def test_medians_that_cannot_be_had_are_refused_with_the_reason(nothing_le
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         app.put(launched(7, spec=container(cgroup=Cgroup(name="mine"))))
         await pilot.pause()
-        await pilot.press("a")
+        await pilot.press("M")
         await until(lambda: "it names its" in screen_text(app))
         app.put(launched(7, 2, spec=Spec(args=("x",), env=(("PATH", "/nonexistent"),), stdio=Stdio.NULL)))
         await pilot.pause()
-        await pilot.press("a")
+        await pilot.press("M")
         await until(lambda: "Launching again failed" in screen_text(app))

@@ -102,15 +102,18 @@ def _is_restless(row: DiffRow) -> bool:
 
 
 def _is_as_open(row: DiffRow, before: Look, after: Look) -> bool:
-    """Tell whether the same is open in the same way: what it got from us moves in it as we use it.
-
-    So is the number of descriptors of a kind, which are told one by one.
+    """Tell whether the same is open as before. What it got from us is one open file still, of which we too move the
+    offset and set the flags, but for O_CLOEXEC (open(2), open file description). So is the number of descriptors of a
+    kind, which are told one by one.
     """
     number = row.attribute.removeprefix("fd ")
     if not number.isdecimal():
         return True
     one, two = ((look.details["descriptors"] or {}).get(int(number)) for look in (before, after))
-    return one is not None and two is not None and (one.target, one.flags) == (two.target, two.flags)
+    if one is None or two is None:
+        return one is two
+    closes = ["O_CLOEXEC" in (descriptor.flags or ()) for descriptor in (one, two)]
+    return one.target == two.target and closes[0] == closes[1]
 
 
 def _tells(found: list[DiffRow]) -> bool:

@@ -9,6 +9,12 @@ from nsview.host.model import Identity
 from nsview.tui.launching.launcher import Launched
 from spawner import Plan
 
+Hold = Callable[[Plan], int]
+"""Picks the step of a plan before which a child is held."""
+
+Stops = Callable[[Plan], tuple[int, ...]]
+"""Picks the steps of a plan before which a child stops on the way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -39,6 +45,8 @@ class Launches:
         self._launched: dict[int, Launched] = {}
         self.chosen: int | None = None
         self.breakpoints: frozenset[Mark] = frozenset()
+        self.stop_at_once = False
+        """Whether the next launch shall be held before its first step."""
 
     def toggle_breakpoint(self, plan: Plan, index: int) -> bool:
         """Have children stop before this step of a plan, or not any more; return whether they do now."""
@@ -47,10 +55,17 @@ class Launches:
         return mark in self.breakpoints
 
     @property
-    def stops(self) -> Callable[[Plan], tuple[int, ...]] | None:
+    def stops(self) -> Stops | None:
         """What finds the breakpoints in a plan; None where there are none."""
         marks = self.breakpoints
         return (lambda plan: places(plan, marks)) if marks else None
+
+    def take_holds(self, hold: Hold | None) -> tuple[Hold | None, Stops | None]:
+        """Return what the next launch is to be held before, ``hold`` at the latest, and where it stops on the way."""
+        at_once, self.stop_at_once = self.stop_at_once, False
+        if not at_once:
+            return hold, self.stops
+        return hold or (lambda _plan: 0), lambda _plan: (0,)
 
     def next_stop(self, launched: Launched) -> int | None:
         """Return the step before which a held child stops next if it runs on; None: it runs its program."""

@@ -69,6 +69,7 @@ class Timeline(Vertical):
 
     | key | does |
     |---|---|
+    | `F6` | launch, and stop before the first step |
     | `s` `S` | do one step; do the rest of its phase, looked at after each |
     | `r` | run on to the next breakpoint, or to the program |
     | `b` `h` | a breakpoint at the step under the cursor, for this launch and all later ones; `B` takes all away |
@@ -78,7 +79,7 @@ class Timeline(Vertical):
     | `c` `C` | go to the next, or the last, step that changed something |
     | `v` | put another launch beside this one |
     | `V` | launch the same again by another call, and compare |
-    | `a` | launch the same 20 times, or both in turns, and compare the medians: `true` runs in the program's place |
+    | `M` | launch the same 20 times, or both in turns, and compare the medians: `true` runs in the program's place |
     | `Esc` | back from a comparison to the steps |
     """
 
@@ -93,7 +94,7 @@ class Timeline(Vertical):
         Binding("C", "change(-1)", "Last change", show=False, id="timeline.last-change"),
         Binding("v", "beside", "Beside", show=False, id="timeline.beside", tooltip="compare with another launch"),
         Binding("V", "by_another", "Again", show=False, id="timeline.again", tooltip="launch it another way, compare"),
-        Binding("a", "medians", "Medians", show=False, id="timeline.medians", tooltip="launch it 20 times"),
+        Binding("M", "medians", "Medians", show=False, id="timeline.medians", tooltip="launch it 20 times"),
         Binding("escape", "alone", "Back", show=False, id="timeline.alone", tooltip="back from a comparison"),
     ]
 
@@ -154,12 +155,12 @@ class Timeline(Vertical):
         self._draw(self._place_to_be() if moved else None)
 
     def _place_to_be(self) -> Hashable | None:
-        """The step just done while the child is held or has failed, else the slowest: by its key."""
+        """The step done last of a child that is or was held, or has failed, else the slowest: by its key."""
         launched = self._launched
         if launched is None or not launched.timeline:
             return None
         steps = self._listed()
-        if not launched.executed:
+        if launched.was_held or not launched.executed:
             done = [step for step in steps if step.state.done]
             return done[-1].key if done else None
         return by_duration(steps)[0].key
@@ -197,7 +198,7 @@ class Timeline(Vertical):
             return [f"Launching again: {done} of {trials.COUNT}", trials.WHAT]
         if sides is not None:
             parts = [f"{name} {printable(side.name)}" for name, side in zip("AB", sides, strict=True)]
-            return [*parts, trials.WHAT if self._trial is not None else "one run each; a: medians of 20"]
+            return [*parts, trials.WHAT if self._trial is not None else "one run each; M: medians of 20"]
         return [] if self._launched is None else sums(self._launched)
 
     def _line(self) -> object:
