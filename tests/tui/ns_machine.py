@@ -20,15 +20,17 @@ from spawner.namespaces import BY_LETTER, KINDS
 TOP_PID, TOP_USER = 0xEFFFFFFC, 0xEFFFFFFD
 OWN = {"m": 21, "n": 22, "p": 23, "U": 24, "u": 25}
 BOUND, SOCKETS = 32, 33
+MAKER = 3_000_000
+"""A uid that no machine has a name for."""
 
 INITIAL = dict(zip("mnpUuiCT", (HOST[0], HOST[1], TOP_PID, TOP_USER, *HOST[4:]), strict=True))
 INIT = PLAIN._replace(ns=tuple(INITIAL.values()), pid_for_children=TOP_PID)
 SHELL = record(4701, 1, "bash", ns=INIT.ns, pid_for_children=TOP_PID)
 DEMO = record(
-    4711, 4701, "demo", ns=tuple((INITIAL | OWN).values()), inner_pid=1, depth=1, uid=1000, pid_for_children=OWN["p"]
+    4711, 4701, "demo", ns=tuple((INITIAL | OWN).values()), inner_pid=1, depth=1, uid=MAKER, pid_for_children=OWN["p"]
 )
 WORKER = record(
-    4712, 4711, "worker", ns=DEMO.ns, inner_pid=2, depth=1, uid=1000, pid_for_children=OWN["p"], time_for_children=28
+    4712, 4711, "worker", ns=DEMO.ns, inner_pid=2, depth=1, uid=MAKER, pid_for_children=OWN["p"], time_for_children=28
 )
 RECORDS = (INIT, SHELL, DEMO, WORKER)
 
@@ -62,9 +64,9 @@ def members(*gone: int) -> dict[int, Namespace]:
         found.append(one(letter, INITIAL[letter], *here, name="init", **above))
     if inside:
         for letter, inode in OWN.items():
-            facts: dict[str, Any] = {"owner": OWN["U"], "owner_uid": 1000}
+            facts: dict[str, Any] = {"owner": OWN["U"], "owner_uid": MAKER}
             if letter == "U":
-                facts = {"owner": TOP_USER, "parent": TOP_USER, "owner_uid": 1000, "depth": 1}
+                facts = {"owner": TOP_USER, "parent": TOP_USER, "owner_uid": MAKER, "depth": 1}
             elif letter == "p":
                 facts |= {"parent": TOP_PID, "depth": 1}
             found.append(one(letter, inode, *inside, **facts))
@@ -137,3 +139,8 @@ def frame(*gone: int, at: float = 0.0) -> Frame:
 def amounts() -> Counter[str]:
     """How many of each kind there are, once the search is over."""
     return Counter(each.kind.letter for each in searched().namespaces.values())
+
+
+def rows_of(seen: Snapshot) -> Rows:
+    """The rows of the tree for a snapshot."""
+    return Rows(history(seen))

@@ -144,6 +144,9 @@ NAMESPACE_COLUMNS: tuple[Column[NamespaceRow], ...] = (
 
 
 def maker_text(namespace: Namespace) -> str | None:
-    """Word who made it: ``0 (root)``; None is unknown."""
+    """Word who made it: ``0 (root)``, the number alone where it has no name; None is unknown."""
     uid = namespace.owner_uid
-    return None if uid is None else f"{uid} ({user_name(uid)})"
+    if uid is None:
+        return None
+    name = user_name(uid)
+    return name if name == str(uid) else f"{uid} ({name})"

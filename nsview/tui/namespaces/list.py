@@ -17,7 +17,7 @@ from nsview.tui.cell_text import fitted
 from nsview.tui.hues import Ordinals, hue, hues
 from nsview.tui.line_list import LineList
 from nsview.tui.namespaces.arranging import Line
-from nsview.tui.namespaces.list_columns import OWNER, ListColumn, fit
+from nsview.tui.namespaces.list_columns import HELD_BY, OWNER, ListColumn, fit
 from spawner.namespaces import BY_NAME, KINDS
 
 _NUMBER = 5
@@ -181,6 +181,6 @@ class NamespaceList(LineList):
 
 
 def _look(line: Line, column: ListColumn, text: str) -> str:
-    if column.title == "HELD BY" and not line.row.namespace.members:
+    if column.title == HELD_BY and not line.row.namespace.members:
         return "ns-list--hidden"
     return "ns-list--faint" if text in ("-", "0", "?") else "ns-list--value"

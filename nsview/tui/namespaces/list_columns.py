@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nsview.host.columns.column import by_name
@@ -39,15 +39,16 @@ def _command(row: NamespaceRow) -> str:
 
 OWNER = "OWNER"
 """Drawn by the list, which numbers namespaces."""
+HELD_BY = "HELD BY"
 
 COLUMNS: tuple[ListColumn, ...] = (
     ListColumn("INODE", 10, _of("ns")),
     ListColumn("PROCS", 5, _of("nprocs")),
     ListColumn("LEADER", 7, _of("pid"), leaves=9),
-    ListColumn("HELD BY", 12, _of("held"), leaves=14, right=False),
+    ListColumn(HELD_BY, 12, _of("held"), leaves=14, right=False),
     ListColumn(OWNER, 5, _of("owner"), leaves=16),
-    ListColumn("UID", 6, _maker, leaves=18),
-    ListColumn("ID", 6, _of("id"), leaves=20),
+    ListColumn("UID", 10, _maker, leaves=18),
+    ListColumn("ID", 10, _of("id"), leaves=20),
     ListColumn("COMMAND", 15, _command, leaves=24, right=False),
 )
 """After the namespace itself, and before its name, which takes what is left."""
@@ -62,4 +63,12 @@ def fit(width: int) -> tuple[tuple[ListColumn, ...], int]:
         if column.leaves is not None and free - column.width - 1 >= column.leaves:
             chosen.add(column.title)
             free -= column.width + 1
-    return tuple(column for column in COLUMNS if column.leaves is None or column.title in chosen), max(0, free)
+    columns = tuple(column for column in COLUMNS if column.leaves is None or column.title in chosen)
+    if free >= _ROOMY + _MORE:
+        columns = tuple(replace(each, width=each.width + _MORE) if each.title == HELD_BY else each for each in columns)
+        free -= _MORE
+    return columns, max(0, free)
+
+
+_ROOMY, _MORE = 40, 20
+"""Cells of the name from which on others are given to what keeps the namespace, which may be much; and how many."""

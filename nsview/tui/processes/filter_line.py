@@ -77,7 +77,7 @@ class FilterLine(Vertical):
     class Filtered(Message):
         """Another filter is wanted, None for none; ``text`` is how it was typed."""
 
-        def __init__(self, wanted: Filter[ProcessRow] | None, text: str) -> None:
+        def __init__(self, wanted: Filter[Any] | None, text: str) -> None:
             """Say which."""
             super().__init__()
             self.wanted = wanted
