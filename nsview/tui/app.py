@@ -36,6 +36,7 @@ from nsview.tui.diff.comparer import Pair
 from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.header import HeaderLine
 from nsview.tui.keys import bindings
+from nsview.tui.launching import warden
 from nsview.tui.launching.form import hold_before
 from nsview.tui.launching.launcher import Born, Changed, Failed
 from nsview.tui.launching.panel import LaunchPanel
@@ -453,6 +454,8 @@ class NsviewApp(App[None]):
 def main(*, read_only: bool = False, interval: float | None = None) -> int:
     """Run the UI; options outweigh settings. Return the exit status."""
     Path("/proc/self/comm").write_text("nsview")
+    if not read_only:
+        warden.post()
     settings = load_settings()
     app = NsviewApp(
         read_only=read_only or settings.read_only,
