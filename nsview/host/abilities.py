@@ -354,8 +354,10 @@ def summary(standing: Standing) -> str:
     if standing.in_initial_user:
         return f"{how_many} capabilities, over the machine itself."
     owned = [link for link, owner in standing.owners.items() if link != "user" and _is_own(standing, owner)]
-    over = f": here {', '.join(owned)}" if owned else ", which is none of its others"
-    return f"{how_many} capabilities, but only in its user namespace and what that owns{over}. Not root on the machine."
+    over = f" ({', '.join(owned)})" if owned else ", none of its others"
+    return (
+        f"Not root of the machine: {how_many.lower()} capabilities only in its user namespace and what that owns{over}."
+    )
 
 
 def _is_own(standing: Standing, owner: Lineage | None) -> bool:

@@ -62,10 +62,11 @@ CAPABILITY_SETS = {
 """The keys of /proc/PID/status and capabilities(7)'s names of the sets."""
 
 
-def read_facts(process: PinnedProcess, stats: TaskStats | None = None) -> Facts:
+def read_facts(process: PinnedProcess, stats: TaskStats | None = None, *, with_usage: bool = True) -> Facts:
     """Read everything; ProcessGoneError when the process ended before its state could be read.
 
-    ``stats`` is asked for the usage of threads that have ended.
+    ``stats`` is asked for the usage of threads that have ended. ``with_usage``: or leave out usage, which costs
+    the more to read the more memory the process has.
     """
     status = process.status()
     stat = process.stat_fields()
@@ -101,7 +102,7 @@ def read_facts(process: PinnedProcess, stats: TaskStats | None = None) -> Facts:
         names=names_of(process),
         offsets=_offsets(process.read("timens_offsets")),
         cgroups=_cgroups(process.read("cgroup")),
-        usage=sample_pinned(process, stats),
+        usage=sample_pinned(process, stats) if with_usage else None,
     )
 
 

@@ -11,9 +11,10 @@ from nsview.host import limits
 from nsview.host.capable import Credentials, Lineage, UserNamespace, credentials_of, last_capability, owner_of
 from nsview.host.content.mount_info import Mount, parse
 from nsview.host.content.user import Extent, parse_map
+from nsview.host.facts import CAPABILITY_SETS
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.security import security_of
-from nsview.host.snapshot import PF_KTHREAD
+from nsview.host.snapshot import PF_EXITING, PF_KTHREAD
 from spawner.namespaces import KINDS
 
 INITIAL_USER = 0xEFFFFFFD
@@ -38,19 +39,18 @@ _SETUID_PROGRAMS = ("usr/bin/su", "usr/bin/sudo", "usr/bin/passwd", "usr/bin/mou
 class Standing:
     """One process; None is unknown. Sets of capabilities are bit masks.
 
-    ``owners``: the user namespaces that own its namespaces, by the name of the link in /proc/PID/ns;
-    ``initial``: whether a namespace is the machine's own. ``euid`` and the maps are as we see them, which is as
-    the machine does where ``seen_from_initial``. ``shows_machine``: its /proc has the machine's processes.
-    ``setuid_program``: a program that belongs to root and has the set-user-ID bit, "" where none was found.
-    ``routes``: whether its network has a way to others. ``has_modules``: whether this kernel
-    loads any. ``uids``: real, effective, saved and of the file system. ``sysctl``: settings that decide, by their path.
+    ``sets`` by the keys of /proc/PID/status; ``uids``: real, effective, saved and of the file system. ``owners``:
+    the user namespaces that own its namespaces, by the name of the link in /proc/PID/ns; ``initial``: whether a
+    namespace is the machine's own. ``euid`` and the maps are as we see them, which is as the machine does where
+    ``seen_from_initial``. ``shows_machine``: its /proc has the machine's processes. ``setuid_program``: a program
+    that belongs to root and has the set-user-ID bit, "" where none was found. ``routes``: whether its network has
+    a way to others. ``has_modules``: whether this kernel loads any. ``sysctl``: settings that decide, by their path.
     """
 
     credentials: Credentials
     uids: tuple[int, ...] | None
     last: int
-    permitted: int | None
-    bounding: int | None
+    sets: Mapping[str, int | None]
     no_new_privs: int | None
     seccomp: int | None
     seccomp_filters: int | None
@@ -68,6 +68,16 @@ class Standing:
     routes: bool | None
     has_modules: bool
     sysctl: Mapping[str, int | None]
+
+    @property
+    def permitted(self) -> int | None:
+        """What it may make effective by itself."""
+        return self.sets["CapPrm"]
+
+    @property
+    def bounding(self) -> int | None:
+        """The most that execve can ever give it."""
+        return self.sets["CapBnd"]
 
     @property
     def in_initial_user(self) -> bool | None:
@@ -89,21 +99,19 @@ class Standing:
 
 
 def standing_of(process: PinnedProcess) -> Standing | None:
-    """Read it; None when the process is gone, or a zombie, which can do nothing any more."""
+    """Read it; None when the process is gone, or is ending, or a zombie, which can do nothing any more."""
     status = process.status()
-    fields = process.stat_fields()
-    if status is None or fields is None or fields[0] in (b"Z", b"X"):
+    if status is None:
         return None
     credentials = credentials_of(process)
     mounts = _mounts(process)
     security = security_of(process)
     root = process.link("root")
-    return Standing(
+    found = Standing(
         credentials=credentials,
         uids=tuple(map(int, status["Uid"].split())) if "Uid" in status else None,
         last=last_capability(),
-        permitted=_mask(status, "CapPrm"),
-        bounding=_mask(status, "CapBnd"),
+        sets={key: _mask(status, key) for key in CAPABILITY_SETS},
         no_new_privs=_number(status, "NoNewPrivs"),
         seccomp=_number(status, "Seccomp"),
         seccomp_filters=_number(status, "Seccomp_filters"),
@@ -122,6 +130,17 @@ def standing_of(process: PinnedProcess) -> Standing | None:
         has_modules=os.path.exists("/proc/modules"),
         sysctl={path: _sysctl(path) for path in _SYSCTLS},
     )
+    return found if _lives(process) else None  # what ends gives its namespaces back before it is a zombie
+
+
+def _lives(process: PinnedProcess) -> bool:
+    flags = _flags(process.read(f"task/{process.leader}/stat"))
+    return flags is not None and not flags & PF_EXITING
+
+
+def _flags(text: bytes | None) -> int | None:
+    """Return the flags of a stat file: field 9 of proc_pid_stat(5)."""
+    return int(text[text.rindex(b")") + 2 :].split()[6]) if text else None
 
 
 _SYSCTLS = (
@@ -162,10 +181,8 @@ def _initial(process: PinnedProcess) -> dict[str, bool | None]:
 def _of_kthreadd(link: str) -> int | None:
     try:
         with PinnedProcess(_KTHREADD) as process:
-            fields = process.stat_fields()
-            if fields is None or not int(fields[6]) & PF_KTHREAD:
-                return None
-            return process.namespace(link)
+            flags = _flags(process.read("stat"))
+            return process.namespace(link) if flags is not None and flags & PF_KTHREAD else None
     except ProcessGoneError:
         return None
 
@@ -204,8 +221,8 @@ def _shows_machine(process: PinnedProcess, mounts: tuple[Mount, ...] | None) -> 
         return None
     if process.names("root/proc") is None:
         return None
-    text = process.read(f"root/proc/{_KTHREADD}/stat")
-    return bool(text and int(text[text.rindex(b")") + 2 :].split()[6]) & PF_KTHREAD)
+    flags = _flags(process.read(f"root/proc/{_KTHREADD}/stat"))
+    return flags is not None and bool(flags & PF_KTHREAD)
 
 
 def _setuid_program(process: PinnedProcess, mounts: tuple[Mount, ...] | None) -> str | None:

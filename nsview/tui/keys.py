@@ -43,6 +43,7 @@ KEYS: tuple[Key, ...] = (
         first=True,
     ),
     Key("6", "pane('timeline')", "pane.timeline", "Timeline", "what the launch did, step by step", first=True),
+    Key("8", "pane('security')", "pane.security", "Security", "what the process could still do", first=True),
     Key("N", "inspect", "namespaces.inspect", "Inspect", "the namespaces of the process under the cursor"),
     Key("n", "new", "launch.new", "New", "fill in a new launch", footer=True, first=True),
     Key(

@@ -21,6 +21,8 @@ from nsview.tui.line_list import LineList
 from nsview.tui.namespaces.panel import NamespacePanel
 from nsview.tui.processes.pane import ProcessPane
 from nsview.tui.processes.table import ProcTable
+from nsview.tui.security.list import SecurityList
+from nsview.tui.security.panel import SecurityPanel
 from nsview.tui.terminal.pane import TerminalPane
 from nsview.tui.terminal.terminal import ChildTerminal
 from nsview.tui.timeline.grid import Waterfall
@@ -69,6 +71,7 @@ PANES: tuple[Pane, ...] = (
     Pane("diff", 2, "Diff", Place.UPPER, DiffPanel, DiffGrid),
     Pane("timeline", 6, "Timeline", Place.LOWER, Timeline, Waterfall),
     Pane("namespaces", 3, "Namespaces", Place.LOWER, NamespacePanel, LineList),
+    Pane("security", 8, "Security", Place.LOWER, SecurityPanel, SecurityList),
     Pane("terminal", 5, "Terminal", Place.LEFT, TerminalPane, ChildTerminal),
 )
 """In the order in which Tab goes through them, and the grid lays them out; those at the right stand together."""

@@ -229,7 +229,7 @@ def attempted(name: str, others: Others) -> bool:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        answer = b"x"
+        answer = b""
         try:
             leave(_EVERY, _EVERY)  # what is permitted it can make effective at any time
             ATTEMPTS[name](others)
@@ -238,10 +238,8 @@ def attempted(name: str, others: Others) -> bool:
             answer = b"n" if error.errno in REFUSED else f"{name}: {error}".encode()
         except ValueError as error:  # what resource.setrlimit says for EPERM
             answer = b"n" if "not allowed" in str(error) else f"{name}: {error}".encode()
-        except BaseException:
-            answer = traceback.format_exc().encode()
         finally:  # whatever happens, it must not run on as a second pytest
-            os.write(writing, answer)
+            os.write(writing, answer or traceback.format_exc().encode())
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
