@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from launch_panel_app import running
 from screen import SIZES, until
-from textual import on
-from textual.app import App, ComposeResult
-from textual.pilot import Pilot
-from textual.widgets import Button, Collapsible, Input, Select, Static
+from textual.widgets import Button, Collapsible, Input, Select
 
-import nsview.tui.app
 from nsview.tui.launching.form import Ids
-from nsview.tui.launching.panel import LaunchPanel
 from nsview.tui.launching.pickers import NamespacePicker, Picker
-from nsview.tui.launching.presets import PRESET_OF, PRESETS
+from nsview.tui.launching.presets import PRESETS
 from spawner import Mechanism
 from spawner.flags import FLAGS
 from spawner.namespaces import KINDS
 
 
-class PanelApp(App[None]):
-    """The panel alone."""
-
-    CSS_PATH = Path(nsview.tui.app.__file__).with_name("app.tcss")
-
-    def __init__(self, privileged: bool = True) -> None:
-        super().__init__()
-        self.panel = LaunchPanel(id="launch", privileged=privileged)
-        self.wanted: list[LaunchPanel.Wanted] = []
-
-    def compose(self) -> ComposeResult:
-        yield self.panel
-
-    @on(LaunchPanel.Wanted)
-    def note(self, message: LaunchPanel.Wanted) -> None:
-        self.wanted.append(message)
-
-    def text(self, name: str) -> str:
-        """What one of the panel's texts says; empty when it is not shown."""
-        static = self.query_one(f"#{name}", Static)
-        return str(static.render()) if static.display else ""
-
-
-@asynccontextmanager
-async def running(
-    size: tuple[int, int] = (60, 60), privileged: bool = True
-) -> AsyncIterator[tuple[PanelApp, Pilot[None]]]:
-    app = PanelApp(privileged)
-    async with app.run_test(size=size) as pilot:
-        app.query_one(NamespacePicker).focus()
-        await until(lambda: app.panel.outlook.plan is not None)
-        yield app, pilot
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-async def test_letter_of_unshare_picks_and_drops_a_namespace(kind: object) -> None:
+async def test_letters_of_unshare_pick_and_drop_namespaces() -> None:
     async with running() as (app, pilot):
-        await pilot.press(kind.letter)  # type: ignore[attr-defined]
-        await until(lambda: app.panel.form.namespaces == {kind.name})  # type: ignore[attr-defined]
-        await until(lambda: kind.flag_name in app.text("about"))  # type: ignore[attr-defined]
-        await pilot.press(kind.letter)  # type: ignore[attr-defined]
-        await until(lambda: not app.panel.form.namespaces)
+        for kind in KINDS:
+            await pilot.press(kind.letter)
+            await until(lambda kind=kind: app.panel.form.namespaces == {kind.name})
+            await until(lambda kind=kind: kind.flag_name in app.text("about"))
+            await pilot.press(kind.letter)
+            await until(lambda: not app.panel.form.namespaces)
 
 
 async def test_cursor_and_space_pick_too() -> None:
@@ -131,14 +90,15 @@ async def test_enter_on_the_command_line_and_the_button_want_the_launch() -> Non
         await until(lambda: len(app.wanted) == 2)
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-async def test_preset_fills_the_form_and_keeps_the_command(preset: object) -> None:
+async def test_presets_fill_the_form_and_keep_the_command() -> None:
     async with running() as (app, _pilot):
         app.query_one("#command", Input).value = "echo mine"
         await until(lambda: app.panel.form.command == "echo mine")
-        app.query_one("#preset", Select).value = preset.name  # type: ignore[attr-defined]
-        wanted = PRESET_OF[preset.name].form  # type: ignore[attr-defined]
-        await until(lambda: app.panel.form == replace(wanted, command="echo mine"))
+        for preset in PRESETS:
+            app.query_one("#preset", Select).value = preset.name
+            wanted = replace(preset.form, command="echo mine")
+            await until(lambda wanted=wanted: app.panel.form == wanted)
+            await until(lambda: app.panel.outlook.plan is not None)
 
 
 async def test_preset_is_no_longer_named_once_the_form_differs() -> None:

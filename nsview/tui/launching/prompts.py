@@ -18,11 +18,13 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from nsview.host.text import cut, printable
+from nsview.options.namespaces import long_name
 from nsview.tui.launching import profiles
 from nsview.tui.launching.form import Form, FormError, option_words
 from nsview.tui.launching.history import Entry
 from nsview.tui.launching.profiles import Profile
 from spawner import SpecError
+from spawner.namespaces import KINDS, NamespaceKind
 
 _LONGEST_SHOWN = 400
 
@@ -32,6 +34,13 @@ class ProfilePrompt(ModalScreen[Profile | None]):
 
     What goes wrong is told in the dialog, which stays. A file that is there already is written over only when that
     is asked for a second time.
+    """
+
+    DEFAULT_CSS = """
+    ProfilePrompt { align: center middle; }
+    #profile-name { margin: 1 0; }
+    #profile-trouble { color: $text-error; height: auto; }
+    #profiles { max-height: 10; margin-bottom: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -128,6 +137,12 @@ class ProfilePrompt(ModalScreen[Profile | None]):
 class HistoryPicker(ModalScreen[tuple[Form, bool] | None]):
     """Offers launches of before; answers with the form, and whether to launch it at once; None when left."""
 
+    DEFAULT_CSS = """
+    HistoryPicker { align: center middle; }
+    HistoryPicker .dialog { width: 110; }
+    #launches { max-height: 20; margin: 1 0; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Leave", id="history.leave"),
         Binding("f5,ctrl+r", "again", "Launch", id="history.launch", priority=True),
@@ -140,7 +155,7 @@ class HistoryPicker(ModalScreen[tuple[Form, bool] | None]):
 
     def compose(self) -> ComposeResult:
         """The launches, newest first, and what the keys do."""
-        with Vertical(classes="dialog wide"):
+        with Vertical(classes="dialog"):
             yield Static("Launches of before, the newest first", classes="title", markup=False)
             yield OptionList(compact=True, id="launches")
             yield Static("Enter fills the panel; F5 launches again at once; Esc leaves", classes="foot", markup=False)
@@ -177,11 +192,18 @@ def _shown(entry: Entry) -> Content:
 
 
 def summary(form: Form) -> str:
-    """A launch in one line: its command line, then the words of its options."""
+    """A launch in one line: its command line, then the words of its options, new namespaces by their letters."""
     try:
-        said = " ".join(option_words(form))
+        said = option_words(form)
     except FormError:  # it was never launched
-        said = "?"
+        said = ("?",)
+    letters = "".join(kind.letter for kind in KINDS if _new(kind) in said)
+    news = {_new(kind) for kind in KINDS}
+    options = " ".join([*([f"-{letters}"] if letters else []), *(word for word in said if word not in news)])
     hold = "held, " if form.hold else ""
     kept = f", and {len(form.kept)} fields of a profile" if form.kept else ""
-    return cut(printable(f"{form.command[:_LONGEST_SHOWN]}  ({hold}{said or 'nothing new'}{kept})"), _LONGEST_SHOWN)
+    return cut(printable(f"{form.command[:_LONGEST_SHOWN]}  ({hold}{options or 'nothing new'}{kept})"), _LONGEST_SHOWN)
+
+
+def _new(kind: NamespaceKind) -> str:
+    return f"--{long_name(kind.name)}"

@@ -45,8 +45,9 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The option without its dashes."""
-        return self.key.removeprefix("--")
+        """The option without its dashes; for one that keeps a namespace, that it does."""
+        name = self.key.removeprefix("--")
+        return f"keep {name}" if self.key in KEPT_AT else name
 
     @property
     def help(self) -> str:
@@ -166,6 +167,10 @@ def _rows(table: tuple[Option, ...]) -> tuple[Row, ...]:
     return tuple(rows.values())
 
 
+def _keeps(row: Row) -> bool:
+    return row.key in KEPT_AT
+
+
 SECTIONS: tuple[Section, ...] = (
     Section("ids", "Ids", _rows(ids.OPTIONS)),
     Section("system", "Names, clocks, root", _rows(system.OPTIONS)),
@@ -174,7 +179,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("security", "Security", _rows(security.OPTIONS)),
     Section("network", "Network", _rows(network.OPTIONS)),
     Section("life", "Life", _rows(process.OPTIONS)),
-    Section("kept", "Enter, keep, dare", _rows(namespaces.OPTIONS)),
+    Section("kept", "Enter and keep", tuple(sorted(_rows(namespaces.OPTIONS), key=_keeps))),
 )
 """In the order of the panel."""
 
