@@ -259,6 +259,9 @@ class NsviewApp(App[None]):
             return
         before = self.launches[launched.number]
         self.launches.put(launched)
+        if launched.identity != before.identity:  # its plan has forked a second time
+            self.collector.exited(before.identity, f"went on as {launched.pid}")
+            self.collector.launched(launched.identity)
         if launched.exit is not None:
             self.collector.exited(launched.identity, launch_ending(launched))
             self.notify(f"{launched.pid} {printable(launched.title)} {launch_ending(launched)}", markup=False)
@@ -266,7 +269,9 @@ class NsviewApp(App[None]):
             self.action_pane("terminal")
         if launched.trouble is not None:
             self._tell_failure([str(launched.trouble)])
-        if launched.number == self.launches.chosen:
+        if launched.number == self.launches.chosen and launched.identity != before.identity:
+            self._choose(launched.number)
+        elif launched.number == self.launches.chosen:
             self._show_chosen()
         else:
             self.query_one(TerminalPane).show_launches()

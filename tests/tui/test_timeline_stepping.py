@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from golden import screen_text
@@ -13,7 +14,10 @@ from screen import SIZES, until
 from textual.widgets import Static
 from timeline_app import TimelineApp, at_the_start, container
 
+from nsview.tui.app import NsviewApp
+from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.launching.launcher import Launched
+from nsview.tui.processes.table import ProcTable
 from nsview.tui.timeline.changes_list import ChangesList
 from nsview.tui.timeline.dialogs import StepDetails
 from nsview.tui.timeline.launch_view import LaunchView
@@ -243,3 +247,54 @@ async def test_slowest_is_found_and_all_can_be_put_in_its_order(nothing_left: Ce
         await pilot.press("o")
         assert isinstance(app.grid.view, LaunchView)
         assert isinstance(app.grid.view.lines[0], PhaseLine)
+
+
+async def test_reasons_of_a_change_are_told_where_the_keys_go_to_the_list_of_changes(nothing_left: Census) -> None:
+    app = TimelineApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await held(app, container())
+        await pilot.press("home", "down")
+        await until(lambda: "since clone3" in shown_changes(app))
+        await pilot.press("tab", "down", "enter")
+        await until(lambda: isinstance(app.screen, StepDetails))
+        await until(lambda: "NSpid" in screen_text(app))
+
+
+async def test_child_that_forks_again_is_followed_by_tree_and_difference(nothing_left: Census) -> None:
+    app = NsviewApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: app.desk.frame is not None)
+        spec = container(via=Mechanism.FORK_UNSHARE, namespaces=frozenset({"pid", "user"}), hostname=None)
+        app.launcher.launch(replace(spec, mount_proc=None), at_the_start)
+        await until(lambda: app.launches.front is not None)
+        first = app.launches.front
+        assert first is not None
+        fork = next(index for index, step in enumerate(first.plan.steps) if step.label == "second fork")
+        app.launcher.step_to(1, fork + 1)
+        await until(lambda: app.launches[1].held == fork + 1)
+        now = app.launches[1]
+        assert now.identity != first.identity
+        await until(lambda: app.query_one(DiffPanel).pair is not None)
+        await until(lambda: app.query_one(DiffPanel).pair.child == now.identity)  # type: ignore[union-attr]
+        await until(lambda: app.query_one(ProcTable).highlighted == now.identity)
+        await pilot.press("x")
+        await until(lambda: app.launches[1].exit is not None)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_key_launches_and_stops_before_the_first_step(size: tuple[int, int], nothing_left: Census) -> None:
+    app = NsviewApp()
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: app.desk.frame is not None)
+        await pilot.press("f6")
+        await until(lambda: app.launches.front is not None)
+        assert app.launches.front is not None
+        assert app.launches.front.held == 0
+        await until(lambda: app.panes.pane == "timeline")
+        await pilot.press("s")
+        await until(lambda: app.launches[1].held == 1)
+        await pilot.press("x")
+        await until(lambda: app.launches[1].aborted)
+        await pilot.press("f5")
+        await until(lambda: 2 in app.launches)
+        assert app.launches[2].held is None, "only the launch that was asked to stop does"

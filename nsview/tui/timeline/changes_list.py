@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import ClassVar
 
 from rich.segment import Segment
+from textual.message import Message
 from textual.strip import Strip
 
 from nsview.host.difference import DiffRow
@@ -61,6 +62,13 @@ class ChangesList(LineList):
         self.lines_changed()
         self.refresh()
         self.jump_to(0)
+
+    class Chosen(Message):
+        """Enter or a double click on a change."""
+
+    def line_chosen(self) -> None:
+        """Tell that a change was chosen."""
+        self.post_message(self.Chosen())
 
     @property
     def line_count(self) -> int:

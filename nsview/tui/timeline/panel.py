@@ -239,6 +239,7 @@ class Timeline(Vertical):
     # Looking.
 
     @on(Waterfall.Chosen)
+    @on(ChangesList.Chosen)
     def _choose(self) -> None:
         line, launched = self._line(), self._launched
         if isinstance(line, PhaseLine):
