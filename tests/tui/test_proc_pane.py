@@ -19,7 +19,7 @@ from screen import SIZES, lines_of, until
 from textual import on
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, SelectionList
+from textual.widgets import Input, OptionList
 
 from nsview.host.events.event import Event
 from nsview.host.history import History, advance
@@ -418,15 +418,17 @@ def test_chosen_columns_are_shown_and_only_those_in_view_are_read(size: tuple[in
         table = app.table
         await pilot.press("C")
         await until(lambda: isinstance(app.screen, ChooseColumns))
-        offered = app.screen.query_one(SelectionList)
-        names = [option.value for option in offered.options]
-        for name in ("user", "cpu", "rss", "time", "threads", "switches", "faults"):
-            if name in offered.selected:
-                offered.highlighted = names.index(name)
+        offered = app.screen.query_one(OptionList)
+        lines = [str(option.prompt) for option in offered.options]
+        names = [line[4:].split()[0] for line in lines]
+        for place, line in enumerate(lines):
+            if line.startswith("[x]") and names[place] != "state":
+                offered.highlighted = place
                 await pilot.press("space")
         for name in ("ppid", "cwd"):
             offered.highlighted = names.index(name)
-            await pilot.press("space")
+            await pilot.press("enter" if name == "cwd" else "space")
+        assert str(offered.options[names.index("cwd")].prompt).startswith("[x] cwd")
         await until(lambda: table.chosen == ("state", "ppid", "cwd"))
         await pilot.press("escape")
         await until(lambda: app.screen is app.screen_stack[0] and app.asked[-1].columns == ("cwd",))

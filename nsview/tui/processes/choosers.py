@@ -12,9 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, SelectionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
-from textual.widgets.selection_list import Selection
 
 from nsview.tui.cell_text import fitted
 
@@ -26,7 +25,9 @@ ChooseOne, ChooseColumns { align: center middle; }
 }
 .chooser .title { text-style: bold; }
 .chooser .foot { color: $text-muted; }
-.chooser OptionList { height: auto; max-height: 100%; border: none; padding: 0; }
+.chooser OptionList {
+    height: auto; max-height: 100%; border: none; padding: 0; text-wrap: nowrap; text-overflow: ellipsis;
+}
 ChooseColumns .chooser, ChooseOne.-long .chooser { height: 90%; }
 ChooseColumns .chooser OptionList, ChooseOne.-long .chooser OptionList { height: 1fr; }
 """
@@ -83,6 +84,7 @@ class ChooseColumns(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Leave", id="columns.leave"),
+        Binding("space", "choose", "Choose", id="columns.choose"),
         Binding("a", "automatic", "Automatic", id="columns.automatic"),
     ]
     DEFAULT_CSS = _CSS
@@ -95,25 +97,42 @@ class ChooseColumns(ModalScreen[None]):
         self._offers = offers
         self._chosen = [*chosen]
         self._apply = apply
+        self._width = max(cell_len(offer.name) for offer in offers)
 
     def compose(self) -> ComposeResult:
         """Offer the columns."""
-        width = max(cell_len(offer.name) for offer in self._offers)
         with Vertical(classes="chooser"):
             yield Static("Columns, as far as they fit", classes="title", markup=False)
-            yield SelectionList(
-                *(Selection(_line(one, width), one.answer, one.answer in self._chosen) for one in self._offers),
-                compact=True,
-            )
+            yield OptionList(*(Option(self._line(offer)) for offer in self._offers), compact=True)
             yield Static("Space chooses, shown at once; a: those that suit; Esc leaves", classes="foot", markup=False)
 
-    def on_selection_list_selection_toggled(self, message: SelectionList.SelectionToggled[str]) -> None:
+    def _line(self, offer: Offer) -> Content:
+        box = "[x] " if offer.answer in self._chosen else "[ ] "
+        return Content.assemble((box, "bold"), _line(offer, self._width))
+
+    def on_mount(self) -> None:
+        """Begin on the first that is shown now."""
+        shown = (n for n, offer in enumerate(self._offers) if offer.answer in self._chosen)
+        self.query_one(OptionList).highlighted = next(shown, 0)
+
+    def on_option_list_option_selected(self, message: OptionList.OptionSelected) -> None:
         """Show it, or no more."""
-        name = message.selection.value
-        if name in self._chosen:
-            self._chosen.remove(name)
+        message.stop()
+        self._turn(message.option_index)
+
+    def action_choose(self) -> None:
+        """Show the column under the cursor, or no more."""
+        place = self.query_one(OptionList).highlighted
+        if place is not None:
+            self._turn(place)
+
+    def _turn(self, place: int) -> None:
+        offer = self._offers[place]
+        if offer.answer in self._chosen:
+            self._chosen.remove(offer.answer)
         else:
-            self._chosen.append(name)
+            self._chosen.append(offer.answer)
+        self.query_one(OptionList).replace_option_prompt_at_index(place, self._line(offer))
         self._apply((*self._chosen,))
 
     def action_automatic(self) -> None:

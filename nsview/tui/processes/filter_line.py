@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.suggester import Suggester
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from nsview.host.columns.process_row import ProcessRow, refer
@@ -60,13 +61,13 @@ class FilterLine(Vertical):
     """One line to type a filter in, and below it what is wrong. Hidden until ``open``; Esc gives the filter up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "give_up", "No filter", id="filter.give-up"),
-        Binding("down", "keep", "Keep", show=False, id="filter.keep"),
+        # First, for keys typed right after them are the list's.
+        Binding("escape", "give_up", "No filter", id="filter.give-up", priority=True),
+        Binding("enter,down", "keep", "Keep", show=False, id="filter.keep", priority=True),
     ]
 
     DEFAULT_CSS = """
     FilterLine { height: auto; display: none; background: $panel; }
-    FilterLine.-open { display: block; }
     FilterLine Horizontal { height: 1; }
     FilterLine .slash { width: 2; color: $text-accent; text-style: bold; }
     FilterLine Input { width: 1fr; }
@@ -97,6 +98,8 @@ class FilterLine(Vertical):
         self._read = read
         self._columns = names
         self._example = example
+        self.back_to: Widget | None = None
+        """Who has the keys when typing is over, at once."""
 
     def compose(self) -> ComposeResult:
         """A slash, the line, what is wrong with it."""
@@ -111,9 +114,9 @@ class FilterLine(Vertical):
         return self.query_one(Input).value
 
     def open(self) -> None:
-        """Show the line, and type in it."""
-        self.add_class("-open")
-        self.query_one(Input).focus()
+        """Show the line, and type in it. At once: a key that was typed ahead, be it a pane's digit, belongs here."""
+        self.display = True
+        self.screen.set_focus(self.query_one(Input))
 
     def fill(self, text: str) -> None:
         """Put in a filter, and have it in force."""
@@ -126,7 +129,7 @@ class FilterLine(Vertical):
     @on(Input.Changed)
     def _typed(self, message: Input.Changed) -> None:
         message.stop()
-        self._judge(message.value, is_typed=self.has_class("-open"))
+        self._judge(message.value, is_typed=self.display)
 
     def _judge(self, text: str, is_typed: bool = False) -> None:
         """Have the filter in force; of one that is none, say what is wrong, while the last stays in force."""
@@ -152,11 +155,8 @@ class FilterLine(Vertical):
         beside = f"{caret} {message}"
         self.query_one(".wrong", Static).update(beside if width(beside) <= room else f"{caret}\n{message}")
         self.add_class("-wrong")
-
-    @on(Input.Submitted)
-    def _submitted(self, message: Input.Submitted) -> None:
-        message.stop()
-        self.action_keep()
+        if not self.display:  # letters typed right before Enter came after it
+            self.open()
 
     def action_keep(self) -> None:
         """Go back to the table; the filter stays in force. One that is none keeps the line open."""
@@ -170,5 +170,7 @@ class FilterLine(Vertical):
         self.fill("")
 
     def _leave(self) -> None:
-        self.remove_class("-open")
+        self.display = False
+        if self.back_to is not None:
+            self.screen.set_focus(self.back_to)
         self.post_message(self.Left())

@@ -65,6 +65,8 @@ class ProcessPane(Vertical):
             lambda error: self.post_message(self.ReadFailed(error)),
         )
         self._lane.start()
+        line = self.query_one(FilterLine)
+        self.table.open_filter, line.back_to = line.open, self.table
 
     def on_unmount(self) -> None:
         """End the lane."""
@@ -110,9 +112,7 @@ class ProcessPane(Vertical):
     def _filter_wanted(self, message: ProcTable.FilterWanted) -> None:
         message.stop()
         line = self.query_one(FilterLine)
-        if message.text is None:
-            line.open()
-        elif message.text != line.text or self.table.view.filter is not None:
+        if message.text != line.text or self.table.view.filter is not None:
             line.fill(message.text)
 
     @on(FilterLine.Filtered)
@@ -125,11 +125,6 @@ class ProcessPane(Vertical):
     def filter_by(self, text: str) -> None:
         """Show only what matches a filter, as if it had been typed."""
         self.query_one(FilterLine).fill(text)
-
-    @on(FilterLine.Left)
-    def _left(self, message: FilterLine.Left) -> None:
-        message.stop()
-        self.table.focus()
 
     # Title and summary.
 

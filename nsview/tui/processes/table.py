@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -44,7 +45,8 @@ class ProcTable(PaintedRows):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("equals_sign", "next_reference", "NS≠", key_display="=", id="table.reference"),
-        Binding("slash", "filter", "Filter", key_display="/", id="table.filter"),
+        # First: what is typed right after it is the filter, be it a pane's digit.
+        Binding("slash", "filter", "Filter", key_display="/", id="table.filter", priority=True),
         Binding("escape", "clear_filter", "No filter", show=False, id="table.no-filter"),
         Binding("f", "preset", "Filters at hand", show=False, id="table.presets"),
         Binding("t", "toggle_tree", "Tree/flat", show=False, id="table.tree"),
@@ -69,12 +71,15 @@ class ProcTable(PaintedRows):
     ]
 
     class FilterWanted(Message):
-        """A person wants to type a filter, or (``text``) has picked one."""
+        """A person has picked a filter; the empty one shows all."""
 
-        def __init__(self, text: str | None = None) -> None:
+        def __init__(self, text: str) -> None:
             """Say which."""
             super().__init__()
             self.text = text
+
+    open_filter: Callable[[], object] | None = None
+    """Opens the line that filters are typed in, at once; the pane's."""
 
     # Comparing.
 
@@ -93,8 +98,9 @@ class ProcTable(PaintedRows):
     # Which processes.
 
     def action_filter(self) -> None:
-        """Ask for the filter line."""
-        self.post_message(self.FilterWanted())
+        """Type a filter."""
+        if self.open_filter is not None:
+            self.open_filter()
 
     def action_clear_filter(self) -> None:
         """Show all processes again."""
@@ -216,7 +222,7 @@ class ProcTable(PaintedRows):
         shown = [column.name for column in self.columns_at(self.line_width).columns if column.name in OWN]
         now = tuple(shown) if self.chosen is None else self.chosen
         fixed = ("pid", "ns", "comm", "command")
-        offers = [Offer(column.name, column.title, column.help) for column in COLUMNS if column.name not in fixed]
+        offers = [Offer(column.name, column.name, column.help) for column in COLUMNS if column.name not in fixed]
         self.app.push_screen(ChooseColumns(offers, now, self.choose_columns))
 
     def choose_columns(self, names: tuple[str, ...] | None) -> None:
