@@ -68,7 +68,7 @@ KEYS: tuple[Key, ...] = (
     Key("s", "step", "launch.step", "Step", "let a held child do one step", footer=True),
     Key("r", "resume", "launch.resume", "Run", "let a held child go on to the program", footer=True),
     *(
-        Key(act.keys, f"act('{act.name}')", f"act.{act.name}", act.label, act.does, act.footer, act.display)
+        Key(act.keys, f"act('{act.name}')", f"act.{act.name}", act.label, act.sentence, act.footer, act.display)
         for act in ACTS
     ),
     Key("D", "compare_marked", "diff.compare", "Compare", "compare the marked process with the one under the cursor"),

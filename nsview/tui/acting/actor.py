@@ -114,8 +114,9 @@ class Actor:
             return await task
         finally:
             progress.cancel()
+            progress.over = True
             if screen.is_attached:
-                screen.dismiss()
+                screen.leave()
 
     def tell(self, outcome: Outcome, did: str, read_back: str = "") -> None:
         """Say what became of an act, and have the picture taken anew."""

@@ -83,7 +83,7 @@ async def set_io_priority(actor: Actor) -> None:
     if choices is None:
         return
     now = await _now(IO_PRIORITY, choices)
-    await _asked(actor, IO_PRIORITY, await actor.ask(PickDialog("I/O priority of", choices, _io_offers, now)))
+    await _asked(actor, IO_PRIORITY, await actor.ask(PickDialog("I/O priority of", choices, io_offers, now)))
 
 
 async def set_policy(actor: Actor) -> None:
@@ -92,7 +92,7 @@ async def set_policy(actor: Actor) -> None:
     if choices is None:
         return
     now = await _now(POLICY, choices)
-    await _asked(actor, POLICY, await actor.ask(PickDialog("Scheduling policy of", choices, _policy_offers, now)))
+    await _asked(actor, POLICY, await actor.ask(PickDialog("Scheduling policy of", choices, policy_offers, now)))
 
 
 async def set_oom_score(actor: Actor) -> None:
@@ -147,7 +147,8 @@ async def _set(actor: Actor, whom: Whom, setting: Setting[Any], value: Any) -> N
     actor.tell(outcome, several(whom), setting.name)
 
 
-def _io_offers(text: str) -> Iterator[Pick]:
+def io_offers(text: str) -> Iterator[Pick]:
+    """Offer the classes and levels that fit what is typed."""
     every = [
         (IoPriority("none"), "follows from its nice value"),
         *((IoPriority("best-effort", level), f"the usual class{_ENDS.get(level, '')}") for level in range(8)),
@@ -162,7 +163,8 @@ def _io_offers(text: str) -> Iterator[Pick]:
 _ENDS = {0: ", first among them", 7: ", last among them"}
 
 
-def _policy_offers(text: str) -> Iterator[Pick]:
+def policy_offers(text: str) -> Iterator[Pick]:
+    """Offer the policies that fit what is typed; fifo and rr with any priority that is."""
     words = text.lower().split()
     if len(words) == 2 and words[0] in ("fifo", "rr") and words[1].isdecimal() and 1 <= int(words[1]) <= 99:
         every = [(Policy(words[0], int(words[1])), _MEANS[words[0]])]
@@ -178,7 +180,7 @@ _MEANS = {
     "batch": "the same, and held to use much CPU",
     "idle": "only when nobody else runs",
     "fifo": "before all of those, until it waits; 1 to 99 can be typed",
-    "rr": "the same, in turns with its equals",
+    "rr": "as fifo, and in turns with its equals; 1 to 99 can be typed",
 }
 _POLICIES = (
     *(Policy(name) for name in ("other", "batch", "idle")),

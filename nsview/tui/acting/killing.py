@@ -29,7 +29,7 @@ Look = Callable[[], Mapping[int, ProcessRecord]]
 
 
 def send_all(members: Iterable[ProcessRecord], signo: int, progress: Progress) -> Outcome:
-    """Signal each of these processes, if it is still the one that was named."""
+    """Signal each of these processes, if it is still the one that was named; of SIGKILL wait for the end."""
     members = tuple(members)
     outcome = Outcome()
     for place, record in enumerate(members):
@@ -39,6 +39,8 @@ def send_all(members: Iterable[ProcessRecord], signo: int, progress: Progress) -
         if place % 64 == 0:
             progress.say("signalling", place, len(members))
         _send(record.identity, signo, outcome)
+    if signo == signal.SIGKILL:
+        _await_end(tuple(record.identity for record in members[: len(members) - outcome.cancelled]), progress, outcome)
     return outcome
 
 
@@ -218,8 +220,9 @@ def _await_end(members: tuple[Identity, ...], progress: Progress, outcome: Outco
         progress.say("ending", place, len(members))
         try:
             with Held(identity) as held:
-                while not (ended := held.ends_within(50)) and monotonic() < end and not progress.cancelled:
-                    continue
+                ended = held.ends_within(0)
+                while not ended and monotonic() < end and not progress.cancelled:
+                    ended = held.ends_within(50)
         except (ProcessLookupError, FileNotFoundError):
             continue
         left += not ended

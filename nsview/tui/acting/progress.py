@@ -6,12 +6,16 @@ import threading
 
 
 class Progress:
-    """Shared by the thread that acts and the dialog that shows it. ``total`` is None while it is unknown."""
+    """Shared by the thread that acts and the dialog that shows it.
+
+    ``total`` is None while it is unknown; ``over`` is set when the act has come to its end.
+    """
 
     def __init__(self) -> None:
         self.words = ""
         self.done = 0
         self.total: int | None = None
+        self.over = False
         self._cancelled = threading.Event()
 
     def say(self, words: str, done: int = 0, total: int | None = None) -> None:

@@ -39,6 +39,11 @@ class Act:
     footer: bool = False
     display: str | None = None
 
+    @property
+    def sentence(self) -> str:
+        """What it does, whether it asks, and who may, for help and palette."""
+        return f"{self.does}{'; asks first' if self.dangerous else ''} (needs: {self.needs})"
+
 
 ACTS: tuple[Act, ...] = (
     Act(

@@ -18,7 +18,7 @@ REFRESH = 0.1
 
 
 class Working(ModalScreen[None]):
-    """Shown while an act is under way for longer than an eye blinks; Esc calls it off. Its maker takes it away."""
+    """Shown while an act is under way for longer than an eye blinks; Esc calls it off. It goes when that is over."""
 
     DEFAULT_CSS = """
     Working { align: center middle; }
@@ -31,6 +31,7 @@ class Working(ModalScreen[None]):
         super().__init__()
         self._title = title
         self._progress = progress
+        self._left = False
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -50,7 +51,16 @@ class Working(ModalScreen[None]):
         self._progress.cancel()
         self.query_one("#call-off", Static).update("calling it off…")
 
+    def leave(self) -> None:
+        """Go, once; where the palette lies over it that is when that has gone."""
+        if self.is_active and not self._left:
+            self._left = True
+            self.dismiss()
+
     def _look(self) -> None:
         progress = self._progress
+        if progress.over:
+            self.leave()
+            return
         self.query_one("#doing", Static).update(printable(progress.words))
         self.query_one(ProgressBar).update(total=progress.total, progress=progress.done)

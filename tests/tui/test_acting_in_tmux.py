@@ -1,0 +1,76 @@
+"""Acting in a real terminal: keys in, screens out, real processes, at the three sizes and without colours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+from acted import child, state
+from leftovers import Census, until
+from tmux import Tmux
+
+NSVIEW = (sys.executable, "-m", "nsview")
+
+pytestmark = pytest.mark.needs("tmux")
+
+
+def put_cursor_on(terminal: Tmux, pid: int) -> None:
+    """Filter the tree to one process."""
+    terminal.wait_for("1 Processes", "q Quit")
+    terminal.type("/")
+    terminal.type(f"pid={pid}")
+    terminal.wait_for("1 of ", rf"{pid} .*sleep")
+    terminal.keys("Enter")
+    terminal.wait_for("q Quit")
+    terminal.keys("End")
+    terminal.wait_for(f"[─━] {pid} sleep · ")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+def test_a_signal_is_chosen_asked_about_and_sent(size: tuple[int, int], nothing_left: Census) -> None:
+    with child() as process, Tmux(NSVIEW, *size) as terminal:
+        put_cursor_on(terminal, process.pid)
+        terminal.keys("k")
+        terminal.wait_for(f"Send a signal to {process.pid} sleep", r"pidfd_send_signal\(pidfd, SIGTERM")
+        terminal.type("sigkill")
+        terminal.wait_for(r"pidfd_send_signal\(pidfd, SIGKILL")
+        terminal.keys("Enter")
+        terminal.wait_for(f"Kill {process.pid} sleep\\?", "sleep 1000", "Cancel +Kill")
+        terminal.keys("Right", "Enter")
+        terminal.wait_for(f"SIGKILL sent to {process.pid}")
+        assert process.wait() == -signal.SIGKILL
+        terminal.keys("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_without_colours_the_choice_is_still_to_be_seen(nothing_left: Census) -> None:
+    with child() as process, Tmux(NSVIEW, 80, 24, env={"NO_COLOR": "1"}) as terminal:
+        put_cursor_on(terminal, process.pid)
+        before = os.getpriority(os.PRIO_PROCESS, process.pid)
+        terminal.keys("F8")
+        terminal.wait_for(f"nice is {before + 1}")
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == before + 1
+        terminal.keys("k")
+        terminal.wait_for(r"whom \[this\]")
+        terminal.type("stop")
+        terminal.keys("Enter")
+        terminal.wait_for(r"Send SIGSTOP to \d+ sleep\?", "Cancel +Send")
+        terminal.keys("Enter")
+        terminal.wait_for("q Quit")
+        assert state(process.pid) == "S"
+        terminal.keys("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_read_only_is_in_the_header_and_keys_say_so(nothing_left: Census) -> None:
+    with child() as process, Tmux((*NSVIEW, "--read-only"), 80, 24) as terminal:
+        put_cursor_on(terminal, process.pid)
+        terminal.wait_for("READ-ONLY")
+        terminal.keys("k")
+        terminal.wait_for("Read-only: nsview")
+        terminal.keys("F5")
+        assert until(lambda: state(process.pid) == "S")
+        terminal.keys("q")
+        assert terminal.wait_for_end() == 0
