@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from golden import screen_text
 from screen import until
 from textual import on
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import Static
 
 from nsview.tui.app import NsviewApp
@@ -54,3 +56,16 @@ async def running(
         app.query_one(NamespacePicker).focus()
         await until(lambda: app.panel.outlook.plan is not None)
         yield app, pilot
+
+
+async def lying_still(app: PanelApp, pilot: Pilot[None], top: Widget | None = None) -> None:
+    """Scroll the form so that it begins with ``top``, or at its beginning, and wait until nothing moves."""
+    form = app.query_one("#launch-form")
+    before = ""
+    while (text := screen_text(app)) != before:
+        before = text
+        if top is None:
+            form.scroll_home(animate=False)
+        else:
+            form.scroll_to_widget(top, animate=False, top=True)
+        await pilot.pause(0.1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from golden import assert_golden, screen_text
-from launch_panel_app import PanelApp, running
+from launch_panel_app import PanelApp, lying_still, running
 from screen import SIZES, until
 from textual.pilot import Pilot
 from textual.widget import Widget
@@ -223,6 +223,5 @@ async def test_whole_panel_with_something_wrong(size: tuple[int, int]) -> None:
         view = await opened(app, pilot, "limits")
         field(view, "--memory").focus()
         await until(lambda: "is no size" in app.text("about") and "is no size" in app.text("problems"))
-        app.query_one("#launch-form").show_vertical_scrollbar = False
-        await pilot.pause()
+        await lying_still(app, pilot, view)
         assert_golden(app, "launch-wrong")

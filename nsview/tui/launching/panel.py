@@ -157,7 +157,7 @@ class LaunchPanel(Vertical):
         if members:
             width = max(len(flag.short) for flag in members)
             picker = Picker(*(_row(flag, width) for flag in members), id=f"flags-{group}", classes="flags")
-            self._groups[group] = Collapsible(picker, title=f"{group}: {means}", id=f"group-{group}"), picker
+            self._groups[group] = Collapsible(picker, title=f"Flags · {group}: {means}", id=f"group-{group}"), picker
             yield self._groups[group][0]
 
     def on_mount(self) -> None:
@@ -184,7 +184,7 @@ class LaunchPanel(Vertical):
                 preset.clear()
         for group, (collapsible, picker) in self._groups.items():
             chosen = len(picker.selected)
-            collapsible.title = f"{group}: {chosen} picked" if chosen else f"{group}: {GROUPS[group]}"
+            collapsible.title = f"Flags · {group}: {f'{chosen} picked' if chosen else GROUPS[group]}"
 
     def fill(self, form: Form) -> None:
         """Put a form into the fields."""

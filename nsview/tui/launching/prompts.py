@@ -131,7 +131,10 @@ class ProfilePrompt(ModalScreen[Profile | None]):
 
     def action_list(self) -> None:
         """Go from the line to the list."""
-        self.query_one(OptionList).focus()
+        found = self.query_one(OptionList)
+        found.focus()
+        if found.highlighted is None and found.option_count:
+            found.highlighted = 0
 
 
 class HistoryPicker(ModalScreen[tuple[Form, bool] | None]):
