@@ -223,9 +223,8 @@ def test_a_launch_in_one_line_is_short_and_harmless() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_whole_dialogs(size: tuple[int, int], utc: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "nsview.tui.launching.profiles.directory", lambda: places.Path("/home/me/.config/nsview/profiles")
-    )
+    where = Path("/home/me/.config/nsview/profiles")
+    monkeypatch.setattr("nsview.tui.launching.profiles.directory", lambda: where)
     monkeypatch.setattr("nsview.tui.launching.profiles.saved", lambda: ["build.toml", "web.json"])
     wrong = filled(Form(), {"--memory": "64Q", "--init": ON})
     for when, form in ((1e9, Form()), (1.1e9, PRESET_OF["container"].form), (1.2e9, wrong)):
