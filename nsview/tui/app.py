@@ -33,6 +33,7 @@ from nsview.tui.comfort.providers import Actions, Processes
 from nsview.tui.comfort.settings import Settings
 from nsview.tui.comfort.settings import load as load_settings
 from nsview.tui.desk import Compare, Desk, GoTo
+from nsview.tui.diff.choice import HOW, chosen
 from nsview.tui.diff.comparer import Pair
 from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.header import HeaderLine
@@ -50,8 +51,6 @@ from nsview.tui.terminal.enter_act import Enter
 from nsview.tui.terminal.pane import TerminalPane
 from nsview.tui.terminal.terminal import ChildTerminal
 from spawner import Spec
-
-_HELD = "Held before {step}: s does one step, r runs on, x gives up."
 
 SETTLED = 2.0
 """Seconds after which what the start has made is there."""
@@ -186,13 +185,13 @@ class NsviewApp(App[None]):
         self.action_pane("diff")
 
     def action_compare_marked(self) -> None:
-        """Compare the marked process with the one under the cursor, until a person lets go of them."""
+        """Compare two that are tagged, or the marked one and that under the cursor, until a person lets go of them."""
         table = self.query_one(ProcTable)
-        marked, child = table.view.marked, table.highlighted
-        if marked is None or child is None or marked == child:
-            self.notify("Mark one process first (Space in the tree), then go to the other.", severity="warning")
+        pair = chosen(table.view.tagged, table.view.marked, table.highlighted)
+        if pair is None:
+            self.notify(HOW, severity="warning")
         else:
-            self.post_message(Compare(marked, child))
+            self.post_message(Compare(pair.parent, pair.child))
 
     @on(DiffPanel.Released)
     def _compare_by_cursor(self) -> None:
@@ -262,8 +261,6 @@ class NsviewApp(App[None]):
         panes.show("diff", focus=False)
         watched = launched.held is not None or launched.beside is not None
         panes.show("timeline" if watched else "terminal" if message.pty is not None else "diff")
-        if launched.held is not None:
-            self.notify(_HELD.format(step=launched.plan.steps[launched.held].label))
 
     @on(Changed)
     def _changed(self, message: Changed) -> None:

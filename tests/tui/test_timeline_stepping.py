@@ -151,6 +151,7 @@ async def test_breakpoint_for_next_time_can_be_set_on_a_launch_that_is_over(noth
     async with app.run_test(size=(120, 40)) as pilot:
         app.desk.launcher.launch(Spec(args=("true",), stdio=Stdio.NULL))
         await until(lambda: app.desk.launches.front is not None and app.front.exit is not None)
+        await settled(app, None)
         app.grid.go_to(step_line(app, lambda line: line.label == "dup stdin"))
         await pilot.press("h")
         app.desk.launcher.launch(Spec(args=("true",), stdio=Stdio.NULL), breakpoints=app.desk.launches.stops)
@@ -232,6 +233,7 @@ async def test_slowest_is_found_and_all_can_be_put_in_its_order(nothing_left: Ce
     async with app.run_test(size=(120, 40)) as pilot:
         app.desk.launcher.launch(Spec(args=("true",), stdio=Stdio.NULL, via=Mechanism.CLONE))
         await until(lambda: app.desk.launches.front is not None and app.front.exit is not None)
+        await settled(app, None)
         slowest = max(app.front.timeline, key=lambda event: event.duration_ns or 0)
         await pilot.press("home", "m")
         line = under_cursor(app)

@@ -40,6 +40,9 @@ from spawner import Mechanism, Spec
 
 NOTHING = "Launch a program: every system call of its birth is listed here with the time it took."
 
+_HELD = "s step · S phase · r run · b break · x give up"
+_COMPARED = "M medians · Esc back"
+
 _SHORT, _TALL = 16, 28
 """Lines of the panel below which its parts make do with few; with fewer than they would have."""
 
@@ -183,6 +186,8 @@ class Timeline(Vertical):
             lines = by_duration(self._steps) if self._sorted else grouped(self._steps, self._folded)
             following = next((index for index, line in enumerate(lines) if _is_next(line)), None)
             grid.show(LaunchView(lines, self._launched.timeline, self._launched.was_held), cursor, following)
+        held = self._launched is not None and self._launched.held is not None
+        self.border_subtitle = _COMPARED if self._compares else _HELD if held else ""
         self._sum_up()
         self._explain()
 
@@ -318,6 +323,11 @@ class Timeline(Vertical):
             return None
         one, two = (side_of(launches[number]) for number in self._pair)
         return one, two
+
+    @property
+    def _compares(self) -> bool:
+        """Whether two launches are compared, or are going to be."""
+        return self._trial is not None or self._sides() is not None
 
     def _leave_comparison(self) -> None:
         self._pair = self._trial = self._tried = None
