@@ -122,10 +122,84 @@ async def timeline(app: NsviewApp, pilot: Ui) -> None:
     await seconds(2)
 
 
-async def held(app: NsviewApp, pilot: Ui) -> None:
-    """A child held before its program starts."""
-    await launch(app, pilot, "hold", "sh")
+async def stepped(app: NsviewApp, pilot: Ui) -> None:
+    """A child held, some steps on: what each has changed."""
+    app.use_preset("container")
+    await until(pilot, lambda: app.query_one(LaunchPanel).form.namespaces)
+    await pilot.press("f6")
+    await until(pilot, lambda: app.launches.front is not None and app.launches.front.held is not None)
+    for _ in range(3):
+        before = app.launches.front
+        await pilot.press("S")
+        await until(pilot, lambda before=before: app.launches.front is not before)
+        await seconds(0.5)
     await seconds(2)
+
+
+async def beside(app: NsviewApp, pilot: Ui) -> None:
+    """The same container by one clone3, and by fork and unshare."""
+    await launch(app, pilot, "container", "sh")
+    await pilot.press(LEAVE_TERMINAL)
+    await launch(app, pilot, "two-step", "sh")
+    await pilot.press(LEAVE_TERMINAL, "6", "v")
+    await seconds(2)
+
+
+async def namespaces(app: NsviewApp, pilot: Ui) -> None:
+    """The inside of a child's network namespace."""
+    await launch(app, pilot, "container", "sh", "ip -br link")
+    await pilot.press(LEAVE_TERMINAL, "3")
+    await seconds(2)
+    await pilot.press("n")
+    await seconds(3)
+
+
+async def security(app: NsviewApp, pilot: Ui) -> None:
+    """What a container's root could still do."""
+    await launch(app, pilot, "full-container", "sh")
+    await pilot.press(LEAVE_TERMINAL, "8")
+    await seconds(3)
+
+
+async def events(app: NsviewApp, pilot: Ui) -> None:
+    """What happens to processes."""
+    await launch(app, pilot, "plain", "sh", "(sleep 0.1; false)", "ls /nowhere", "sh -c 'kill -9 $$'")
+    await pilot.press(LEAVE_TERMINAL, "7")
+    await seconds(2)
+
+
+async def audit(app: NsviewApp, pilot: Ui) -> None:
+    """What containers still share with the machine."""
+    await launch(app, pilot, "container", "sh", "sleep 1000 &")
+    await pilot.press(LEAVE_TERMINAL, "exclamation_mark")
+    await seconds(2)
+
+
+async def filtered(app: NsviewApp, pilot: Ui) -> None:
+    """Processes that are not in the machine's own namespaces."""
+    await launch(app, pilot, "container", "sh", "sleep 1000 & sleep 2000 &")
+    await pilot.press(LEAVE_TERMINAL, "slash", *"ns!=init")
+    await seconds(2)
+
+
+async def palette(app: NsviewApp, pilot: Ui) -> None:
+    """The command palette."""
+    await pilot.press("ctrl+p", *"sleep")
+    await seconds(2)
+
+
+async def jumping(app: NsviewApp, pilot: Ui) -> None:
+    """Letters over all that can have the keys."""
+    await pilot.press("ctrl+o")
+    await seconds(1)
+
+
+async def copied(app: NsviewApp, pilot: Ui) -> None:
+    """A launch in the words of another tool."""
+    app.use_preset("container")
+    await until(pilot, lambda: app.query_one(LaunchPanel).form.namespaces)
+    await pilot.press("y")
+    await seconds(1)
 
 
 async def signal(app: NsviewApp, pilot: Ui) -> None:
@@ -166,8 +240,17 @@ SHOTS: tuple[Shot, ...] = (
         ("refused", refused),
         ("terminal", shell),
         ("timeline", timeline),
+        ("namespaces", namespaces),
+        ("security", security),
+        ("events", events),
+        ("held", stepped),
+        ("beside", beside),
     ) for size in (NARROW, MID, WIDE)),
-    Shot("held-120x40", MID, held),
+    Shot("audit-120x40", MID, audit),
+    Shot("filter-120x40", MID, filtered),
+    Shot("palette-120x40", MID, palette),
+    Shot("jump-120x40", MID, jumping),
+    Shot("copy-as-120x40", MID, copied),
     Shot("signal-120x40", MID, signal),
     Shot("help-80x24", NARROW, help_),
     Shot("full-screen-120x40", MID, full_screen),
@@ -223,7 +306,8 @@ def main(names: list[str]) -> int:
 
 def _apart(names: list[str]) -> int:
     spec = Spec(
-        args=("sh", "-c", COMPANY, "sh", sys.executable, __file__, *names),
+        # No path of this machine in a picture.
+        args=("sh", "-c", COMPANY, "sh", *(os.path.relpath(path) for path in (sys.executable, __file__)), *names),
         env=(*os.environ.items(), (INSIDE, "1")),
         namespaces=frozenset({"pid", "mount", "cgroup", "uts"}),
         hostname="host1",

@@ -65,8 +65,9 @@ async def test_a_letter_lies_over_all_that_can_have_the_keys_and_goes_there(size
         await pilot.press("ctrl+o")
         await until(lambda: isinstance(app.screen, Jump))
         assert len(app.screen.query(".mark")) == len(wanted)
-        for mark in app.screen.query(".mark"):
-            assert app.screen.region.contains_region(mark.region)
+        places = [mark.region for mark in app.screen.query(".mark")]
+        assert all(app.screen.region.contains_region(place) for place in places)
+        assert len({place.offset for place in places}) == len(places), "a letter lies over another"
         await pilot.press(letter)
         await until(lambda: app.focused is wanted[letter])
 

@@ -61,7 +61,12 @@ class CopyPicker(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Leave", id="copy.leave")]
 
-    DEFAULT_CSS = "CopyPicker { align: center middle; }"
+    DEFAULT_CSS = """
+    CopyPicker {
+        align: center middle;
+        & OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
+    }
+    """
 
     def __init__(self, title: str, offered: Sequence[Copy]) -> None:
         super().__init__()

@@ -25,12 +25,11 @@ class Mark:
 
 def marks_of(screen: Screen[object]) -> list[Mark]:
     """Return a mark for each widget in sight that can have the focus, in the order of Tab; 26 at most."""
-    seen = (widget for widget in screen.focus_chain if widget.is_on_screen and widget.region.area)
-    whole = screen.region
+    places = ((widget, screen.find_widget(widget).visible_region) for widget in screen.focus_chain)
+    seen = ((widget, place) for widget, place in places if place.area)
     return [
-        Mark(letter, Region(widget.region.x, widget.region.y, 3, 1), widget)
-        for letter, widget in zip(ascii_lowercase, seen, strict=False)
-        if whole.contains_point(widget.region.offset)
+        Mark(letter, Region(place.x, place.y, 3, 1), widget)
+        for letter, (widget, place) in zip(ascii_lowercase, seen, strict=False)
     ]
 
 
