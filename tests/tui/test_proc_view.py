@@ -190,6 +190,31 @@ def test_tagging_all_twice_takes_the_tags_away():
     assert tagged.tag((9, 9)).tagged == {(5, 5), (6, 6)}
 
 
+def test_arranged_again_from_the_last_rows_it_is_the_same_as_anew():
+    def step(rss: int, *others: object) -> object:
+        return snapshot(*(one._replace(rss=rss) for one in FAMILY), *others, at=float(rss))
+
+    views = [AS_TREE, View(tree=False), AS_TREE.fold((5, 5), True), View(tree=False, flat_sort=Sort("start", True))]
+    views += [View(tree=False, flat_sort=Sort("rss")), View(filter=parsed("rss>2")), View(boundaries=True)]
+    moved = snapshot(*(one._replace(ppid=1) if one.pid == 8 else one for one in FAMILY), at=5)
+    for view in views:
+        last = past = None
+        for picture in (step(1), step(2), step(3, record(20, 6)), step(4), moved, moved):
+            past = advance(past, picture)
+            again, anew = Rows(past, view, last=last), Rows(past, view)
+            assert [*again] == [*anew]
+            assert again.arranged.below == anew.arranged.below
+            last = again
+
+
+def test_what_stays_the_same_is_not_arranged_again():
+    past = history(snapshot(*FAMILY))
+    last = Rows(past)
+    again = Rows(advance(past, snapshot(*(one._replace(rss=9) for one in FAMILY), at=1)), last=last)
+    assert again.arranged.shapes is last.arranged.shapes
+    assert again[1].record.rss == 9
+
+
 # Kernel threads, boundaries, audit, threads.
 
 KTHREADD = record(2, 0, "kthreadd", flags=PF_KTHREAD)

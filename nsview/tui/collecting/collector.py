@@ -76,6 +76,7 @@ class Collector:
         self._commands = CommandLines()
         self._view = view
         self._history: History | None = None
+        self._rows: Rows | None = None
         self._launches: dict[Identity, str | None] = {}
         self._users: dict[int, str] = {}
         self._scanning: Lane[None] = Lane(
@@ -171,7 +172,7 @@ class Collector:
         if history is None:
             return None
         self._name_users(history.newest)
-        rows = Rows(history, self._view, self._launches, self._users, self._commands)
+        self._rows = rows = Rows(history, self._view, self._launches, self._users, self._commands, self._rows)
         return Frame(rows, history.newest, monotonic_ns() - began)
 
     def _name_users(self, snapshot: Snapshot) -> None:

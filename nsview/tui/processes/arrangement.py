@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
 
@@ -25,8 +25,11 @@ class Arrangement:
     ``threads``: 0 is the process itself, ``k`` the k-th of its other threads, BOUNDARY a line above it. ``shapes``
     is None for a flat list. ``below`` counts, by pid, what a fold hides; ``parents`` are the pids that have anything
     below them; ``aside`` those shown only as the way to a match. ``found`` of ``total`` processes match.
-    ``kernel_threads`` counts those left out.
+    ``kernel_threads`` counts those left out. ``of`` and ``view`` are what was arranged.
     """
+
+    of: Mapping[int, ProcessRecord] = field(default_factory=dict)
+    view: View | None = None
 
     records: list[ProcessRecord] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
@@ -40,11 +43,19 @@ class Arrangement:
     kernel_threads: int = 0
 
 
-def arrange(records: Mapping[int, ProcessRecord], view: View, scene: Scene | None) -> Arrangement:
-    """Arrange processes by a view. ``records`` by pid; the scene is what filters and sorting ask."""
+def arrange(
+    records: Mapping[int, ProcessRecord], view: View, scene: Scene | None, last: Arrangement | None = None
+) -> Arrangement:
+    """Arrange processes by a view. ``records`` by pid; the scene is what filters and sorting ask.
+
+    ``last``: what was arranged before. Where nobody was born, has ended or has another parent, and the order is not
+    of values, it is the same again.
+    """
+    if last is not None and view == last.view and _is_of_births_alone(view) and _same_family(last.of, records):
+        return replace(last, of=records, records=[records[record.pid] for record in last.records])
     candidates, hidden = _without_kernel_threads(records, view)
     matching = _matching(candidates, view, scene)
-    made = Arrangement(found=len(matching), total=len(candidates), kernel_threads=hidden)
+    made = Arrangement(found=len(matching), total=len(candidates), kernel_threads=hidden, of=records, view=view)
     if not view.tree:
         _flat(made, matching, view, scene)
         return made
@@ -52,6 +63,23 @@ def arrange(records: Mapping[int, ProcessRecord], view: View, scene: Scene | Non
     made.aside = frozenset(shown.keys() - matching.keys())
     _tree(made, shown, records, view, scene)
     return made
+
+
+def _is_of_births_alone(view: View) -> bool:
+    """Tell whether lines depend on nothing of a process but its birth, its parent and whether it is the kernel's."""
+    of_values = view.filter is not None or view.order is not None or view.threads or view.boundaries
+    return not of_values and view.sort.column == "start"
+
+
+def _same_family(before: Mapping[int, ProcessRecord], now: Mapping[int, ProcessRecord]) -> bool:
+    """Tell whether the same processes are there, below the same parents."""
+    if len(before) != len(now):
+        return False
+    for pid, record in now.items():
+        then = before.get(pid)
+        if then is not record and (then is None or (then.start_time, then.ppid) != (record.start_time, record.ppid)):
+            return False
+    return True
 
 
 def _without_kernel_threads(

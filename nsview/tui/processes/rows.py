@@ -87,8 +87,9 @@ class Rows(Sequence[Row]):
         launches: Mapping[Identity, str | None] = _NOTHING,
         users: Mapping[int, str] = _NOBODY,
         commands: CommandLines | None = None,
+        last: Rows | None = None,
     ) -> None:
-        """Put the processes in order; without a history there are none."""
+        """Put the processes in order; without a history there are none. ``last`` may spare some of the work."""
         self.history = history
         self.view = view
         self.commands = CommandLines() if commands is None else commands
@@ -96,7 +97,11 @@ class Rows(Sequence[Row]):
         self._users = users
         self._records = {} if history is None else _in_sight(history)
         self.scene = None if history is None else self._scene(history)
-        self.arranged = Arrangement() if history is None else arrange(self._records, view, self.scene)
+        self.arranged: Arrangement = (
+            Arrangement()
+            if history is None
+            else arrange(self._records, view, self.scene, None if last is None else last.arranged)
+        )
         arranged = self.arranged
         numbered = enumerate(zip(arranged.records, arranged.threads, strict=True))
         self._lines = {record.pid: line for line, (record, thread) in numbered if not thread}
