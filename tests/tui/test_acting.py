@@ -30,6 +30,7 @@ from leftovers import until as blocking_until
 from screen import SIZES, until
 from textual.widgets import Button, Input, OptionList
 
+from nsview.host.snapshot import take
 from nsview.tui.acting.picking import PickDialog
 from nsview.tui.acting.signal_picker import SignalPicker
 from nsview.tui.acting.signals import all_offers, matching, number_of, send, signal_name
@@ -138,6 +139,60 @@ async def test_a_signal_to_the_subtree_meets_it_and_nobody_else(nothing_left: Ce
             assert process.wait() == -signal.SIGUSR1
             reap(*below)
             assert other.poll() is None
+
+
+async def test_tagged_processes_are_a_scope_and_the_others_are_not_met(nothing_left: Census) -> None:
+    with child() as process, child() as other, child() as stranger:
+        async with acting() as (app, pilot):
+            for each in (process, other):
+                await look_at(app, each.pid)
+                await pilot.press("space")
+            await until(lambda: len(app.query_one(ProcTable).tagged) == 2)
+            await look_at(app, stranger.pid)
+            await pilot.press("k")
+            picker = await dialog(app)
+            await pilot.press("f2")
+            await until(lambda: picker.whom.scope is Scope.TAGGED)
+            await pilot.press("enter")
+            await sure(app)
+            await pilot.press("right", "enter")
+            await said(app, "SIGTERM sent to 2 of 2 processes tagged")
+            assert process.wait() == other.wait() == -signal.SIGTERM
+            assert stranger.poll() is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_mouse_chooses_whom_which_and_that_one_is_sure(size: tuple[int, int], nothing_left: Census) -> None:
+    with child("sh", "-c", "sleep 1000 & wait") as process:
+        await until(lambda: len(children_of(process.pid)) == 1)
+        (below,) = children_of(process.pid)
+        async with acting(size) as (app, pilot):
+            await look_at(app, process.pid)
+            await pilot.press("k")
+            picker = await dialog(app)
+            await pilot.pause()
+            await pilot.click("ScopeLine", offset=(len("whom [this] su"), 0))
+            await until(lambda: picker.whom.scope is Scope.SUBTREE)
+            await pilot.click("#offers", offset=(4, 0))
+            await sure(app)
+            await pilot.pause()
+            await pilot.click("#do")
+            await said(app, "SIGTERM sent to 2 of 2 processes")
+            await until(lambda: has_ended(below))
+            assert process.wait() == -signal.SIGTERM
+            reap(below)
+
+
+@pytest.mark.needs("root")
+async def test_a_kernel_thread_is_refused_before_anything_is_chosen(nothing_left: Census) -> None:
+    kernels = next((one for one in take().records.values() if one.is_kernel_thread), None)
+    if kernels is None:
+        pytest.skip("needs kernel threads in sight: this is a pid namespace of its own")
+    async with acting() as (app, pilot):
+        app.desk.look_at(kernels.identity)
+        await pilot.press("k")
+        await said(app, "a kernel thread takes no signals")
+        assert len(app.screen_stack) == 1
 
 
 async def test_typing_finds_any_signal_by_name_number_or_meaning(nothing_left: Census) -> None:

@@ -144,6 +144,52 @@ async def test_killing_a_group_ends_all_in_it_and_nobody_else(group: str, nothin
         assert stranger.poll() is None
 
 
+@pytest.mark.needs("root")
+async def test_who_is_frozen_by_version_1_and_killed_is_said_to_end_when_thawed(nothing_left: Census) -> None:
+    directory = os.path.join(hierarchy_that_freezes(1).own, f"nsview-test-frozen-{os.getpid()}")
+    os.mkdir(directory)
+    try:
+        with child() as process:
+            put(directory, process.pid)
+            Path(directory, "freezer.state").write_text("FROZEN")
+            await until(lambda: is_frozen(directory))
+            async with acting() as (app, pilot):
+                await look_at(app, process.pid)
+                await pilot.press("k")
+                await dialog(app)
+                await pilot.press(*"kill", "enter")
+                await sure(app)
+                await pilot.press("right", "enter")
+                await said(app, "is frozen with its cgroup", "it ends when that is thawed")
+                assert process.poll() is None
+                await pilot.press("Z")
+                await said(app, "is thawed")
+                assert process.wait() == -signal.SIGKILL
+    finally:
+        assert blocking_until(lambda: _removed(directory))
+
+
+@pytest.mark.needs("root")
+def test_processes_with_threads_in_threaded_groups_are_their_domains() -> None:
+    """Such a group does not tell processes (EOPNOTSUPP), and is passed over."""
+    domain = os.path.join(hierarchy_that_freezes(2).own, f"nsview-test-threaded-{os.getpid()}")
+    threaded = os.path.join(domain, "threads")
+    os.mkdir(domain)
+    try:
+        os.mkdir(threaded)
+        Path(threaded, "cgroup.type").write_text("threaded")
+        with child() as process:
+            put(domain, process.pid)
+            found = next(each for each in found_groups(identity_of(process.pid)) if each.directory == domain)
+            assert found.processes() == (process.pid,)
+            outcome = kill_group(found, Progress())
+            assert outcome.done == 1
+            assert process.wait() == -signal.SIGKILL
+    finally:
+        assert blocking_until(lambda: not os.path.exists(threaded) or _removed(threaded))
+        assert blocking_until(lambda: _removed(domain))
+
+
 _FORKER = "while :; do sh -c 'sleep 1000 & exec sleep 1001' & sleep 0.01; done"
 
 

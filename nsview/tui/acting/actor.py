@@ -16,6 +16,7 @@ from nsview.host.text import printable
 from nsview.tui.acting.guards import REFUSED, Kind
 from nsview.tui.acting.held import Held
 from nsview.tui.acting.progress import Progress
+from nsview.tui.acting.refusals import refusal
 from nsview.tui.acting.settings import Outcome
 from nsview.tui.acting.sure import Sure
 from nsview.tui.acting.whom import Choices, Scope, Whom, look
@@ -69,6 +70,8 @@ class Actor:
             await act.run(self)
         except ProcessGoneError as error:
             self.complain(f"Process {error.pid} is gone.")
+        except OSError as error:  # of a call that no act expects to fail so
+            self.complain(refusal(act.label, error))
 
     # What acts are made of.
 
@@ -85,10 +88,16 @@ class Actor:
         """Show a dialog and return its answer."""
         return await self.app.push_screen_wait(dialog)
 
+    def refused(self, whom: Whom, kind: Kind) -> bool:
+        """Tell whether this is not done to this process even when asked for, and say why."""
+        if whom.scope is not Scope.THIS or whom.guard is None or (whom.guard, kind) not in REFUSED:
+            return False
+        self.complain(f"{whom.subject.pid}: {REFUSED[whom.guard, kind]}.")
+        return True
+
     async def may(self, whom: Whom, kind: Kind, does: str, call: str, *, asks: bool, note: str = "") -> bool:
         """Tell whether to go on: not where it is refused; asked where it is dangerous, or for more than one."""
-        if whom.scope is Scope.THIS and whom.guard is not None and (whom.guard, kind) in REFUSED:
-            self.complain(f"{whom.subject.pid}: {REFUSED[whom.guard, kind]}.")
+        if self.refused(whom, kind):
             return False
         if not whom.members:
             self.complain("Nobody is left to act on: all of them are nsview itself, what runs it, or the kernel's.")

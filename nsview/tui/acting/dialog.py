@@ -51,7 +51,7 @@ class ScopeLine(Static):
     @property
     def whom(self) -> Whom:
         """Whom the act is for."""
-        return self._choices.whoms[self._at]
+        return self._choices.offered[self._at]
 
     def on_mount(self) -> None:
         """Show the first."""
@@ -59,7 +59,7 @@ class ScopeLine(Static):
 
     def next(self) -> None:
         """Choose the next scope."""
-        self._choose((self._at + 1) % len(self._choices.whoms))
+        self._choose((self._at + 1) % len(self._choices.offered))
 
     def on_click(self, event: events.Click) -> None:
         """Choose the scope clicked on."""
@@ -75,13 +75,13 @@ class ScopeLine(Static):
     def _show(self) -> None:
         parts = [Content.styled("whom ", "$text-muted")]
         at, self._ends = 5, []
-        for place, whom in enumerate(self._choices.whoms):
+        for place, whom in enumerate(self._choices.offered):
             word = whom.scope.value if whom.scope is Scope.THIS else f"{whom.scope.value} {whom.count}"
             text = f"[{word}]" if place == self._at else f" {word} "
             parts.append(Content.styled(text, "bold" if place == self._at else ""))
             at += cell_len(text)
             self._ends.append(at)
-        if len(self._choices.whoms) > 1:
+        if len(self._choices.offered) > 1:
             parts.append(Content.styled("  F2 the next", "$text-muted"))
         self.update(Content("").join(parts))
 

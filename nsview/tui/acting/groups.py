@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from nsview.host.cgroups.directory import Directory
 from nsview.host.cgroups.hierarchies import Hierarchy, hierarchies
-from nsview.host.cgroups.paths import DELETED, groups_of
+from nsview.host.cgroups.paths import DELETED, groups_of, joined
 from nsview.host.model import Identity
 from nsview.host.process import PinnedProcess
 from spawner.cgroups import control
@@ -44,7 +45,7 @@ class FoundGroup:
 
     def processes(self) -> tuple[int, ...]:
         """Who is in it now, groups below included; those without a number here are left out."""
-        return tuple(pid for pid in control.processes(self.directory) if pid)
+        return processes_in(self.directory)
 
     def taken(self) -> Group:
         """Return it as the engine acts on groups."""
@@ -52,6 +53,18 @@ class FoundGroup:
         assert own.mount is not None, "a group that was found is mounted"
         known = engine.Hierarchy(own.key, own.controllers or frozenset(), own.mount, own.root, own.own)
         return Group((Place(Seat(known), self.directory),))
+
+
+def processes_in(directory: str) -> tuple[int, ...]:
+    """Return who is in a group and those below. A threaded group has threads; their processes are the domain's."""
+    found: dict[int, None] = {}
+    pending = [directory]
+    while pending:
+        with Directory(pending.pop()) as group:
+            found.update(dict.fromkeys(group.pids() or ()))
+            pending += [joined(group.path, name) for name in group.groups]
+    found.pop(0, None)
+    return tuple(found)
 
 
 def found_groups(identity: Identity) -> tuple[FoundGroup, ...]:
@@ -70,7 +83,7 @@ def found_groups(identity: Identity) -> tuple[FoundGroup, ...]:
         directory = hierarchy.directory(path)
         if directory is None or not os.access(directory, os.R_OK | os.X_OK):
             continue
-        pids = frozenset(pid for pid in control.processes(directory) if pid)
+        pids = frozenset(processes_in(directory))
         if identity[0] in pids:
             found.append(FoundGroup(hierarchy, path, directory, pids))
     return tuple(sorted(found, key=lambda group: (len(group.pids), -group.hierarchy.version, group.hierarchy.key)))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 
 from nsview.host.process import ProcessGoneError
+from nsview.host.snapshot import ProcessRecord
 from nsview.tui.acting.actor import Actor
+from nsview.tui.acting.freezing import freezer_of
 from nsview.tui.acting.guards import Kind
 from nsview.tui.acting.killing import Subtree, kill_group, kill_namespace, send_all
 from nsview.tui.acting.progress import Progress
 from nsview.tui.acting.refusals import refusal
 from nsview.tui.acting.settings import Outcome
 from nsview.tui.acting.signal_picker import SignalPicker
-from nsview.tui.acting.signals import Offer, send_and_see
+from nsview.tui.acting.signals import NOT_YET, Offer, send_and_see
 from nsview.tui.acting.whom import Scope, Whom
 from nsview.tui.acting.wording import group_of, one, several
 
@@ -22,7 +25,11 @@ KILL = Offer("SIGKILL", "ends it at once; it cannot refuse", asks=True)
 async def send_signal(actor: Actor) -> None:
     """Ask which signal and to whom, and send it."""
     choices = await actor.choices()
-    answer = None if choices is None else await actor.ask(SignalPicker(choices))
+    if choices is None:
+        return
+    if len(choices.offered) == 1 and actor.refused(choices.this, Kind.END):
+        return
+    answer = await actor.ask(SignalPicker(choices))
     if answer is not None:
         await _send(actor, answer.whom, answer.value)
 
@@ -119,6 +126,15 @@ async def _one(actor: Actor, whom: Whom, offer: Offer) -> None:
         actor.say(f"{offer.name} to {one(record)}: {refusal('pidfd_send_signal', error)}", well=False)
         return
     actor.say(f"{offer.name} sent to {one(record)}: {became}")
+    if became.startswith(NOT_YET):
+        await _say_if_frozen(actor, record)
+
+
+async def _say_if_frozen(actor: Actor, record: ProcessRecord) -> None:
+    """What version 1 has frozen dies only when it is thawed (freezer-subsystem)."""
+    freezer = await asyncio.to_thread(freezer_of, record.identity, actor.desk.me)
+    if freezer is not None and freezer.frozen:
+        actor.complain(f"{one(record)} is frozen with its cgroup {freezer.group.label}: it ends when that is thawed.")
 
 
 def _many(whom: Whom, signo: int, progress: Progress) -> Outcome:

@@ -130,7 +130,7 @@ def seen(signo: int, before: dict[str, str], after: dict[str, str]) -> str:
 
     state = after.get("State", "?")
     if signo == signal.SIGKILL:
-        return f"it will end as soon as it can (state {state})"
+        return f"{NOT_YET} (state {state})"
     if has("SigIgn"):
         return "it ignores it" + ("" if signo == signal.SIGCONT else "; SIGKILL cannot be ignored")
     if has("SigBlk"):
@@ -142,6 +142,7 @@ def seen(signo: int, before: dict[str, str], after: dict[str, str]) -> str:
     return f"state {state}"
 
 
+NOT_YET = "it will end as soon as it can"
 _HARMLESS = (signal.SIGCONT, signal.SIGCHLD, signal.SIGWINCH, signal.SIGURG)
 _STOPPING = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _LATER = ", and handles it after SIGCONT"

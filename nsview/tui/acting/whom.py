@@ -65,6 +65,11 @@ class Choices:
         return self.whoms[0]
 
     @property
+    def offered(self) -> tuple[Whom, ...]:
+        """The scopes one may choose from: not those all of whose members are guarded."""
+        return tuple(whom for whom in self.whoms if whom is self.this or whom.count)
+
+    @property
     def subject(self) -> ProcessRecord:
         """The process."""
         return self.this.subject
