@@ -167,7 +167,18 @@ async def test_f5_in_the_history_launches_again_at_once() -> None:
         await pilot.press("down", "f5")
         await until(lambda: app.wanted)
         assert app.wanted[0].form.command == "first"
+        assert not open_dialog(app)
         await until(lambda: history.read().entries[0].form.command == "first")
+
+
+async def test_keys_typed_ahead_go_to_the_dialog_that_was_asked_for() -> None:
+    async with running() as (app, pilot):
+        for ask in (app.panel.action_history, app.panel.action_load, app.panel.action_save):
+            ask()
+            assert isinstance(app.screen, HistoryPicker | ProfilePrompt)
+            await until(lambda: app.screen.query(OptionList))
+            await pilot.press("escape")
+            await until(lambda: not open_dialog(app))
 
 
 async def test_what_was_refused_is_not_remembered() -> None:

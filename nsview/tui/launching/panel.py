@@ -25,6 +25,7 @@ from nsview.tui.launching.history import Entry
 from nsview.tui.launching.outlook_text import about_flag, about_row, plan_text, problems_text
 from nsview.tui.launching.pickers import NamespacePicker, Picker
 from nsview.tui.launching.presets import PRESET_OF, PRESETS, Preset
+from nsview.tui.launching.profiles import Profile
 from nsview.tui.launching.prompts import HistoryPicker, ProfilePrompt
 from nsview.tui.launching.section_view import FormInput, OptionInput, OptionLines, SectionView
 from nsview.tui.launching.sections import SECTIONS, Row
@@ -301,30 +302,35 @@ class LaunchPanel(Vertical):
 
     # Profiles and what was launched before.
 
+    # The dialogs are there at once, not when a worker gets its turn: keys typed ahead are theirs.
+
     @on(Button.Pressed, "#load")
-    @work
-    async def action_load(self) -> None:
+    def action_load(self) -> None:
         """Ask for a profile and put it into the fields."""
-        found = await self.app.push_screen_wait(ProfilePrompt())
+        self.app.push_screen(ProfilePrompt(), self._loaded)
+
+    def _loaded(self, found: Profile | None) -> None:
         if found is not None:
             self._profile = found.path.name
             self.fill(found.form)
             self.notify(f"Loaded {printable(str(found.path))}", markup=False)
 
     @on(Button.Pressed, "#save")
-    @work
-    async def action_save(self) -> None:
+    def action_save(self) -> None:
         """Ask for a name and save what the fields say as a profile."""
-        found = await self.app.push_screen_wait(ProfilePrompt(self.form, self._profile))
+        self.app.push_screen(ProfilePrompt(self.form, self._profile), self._saved)
+
+    def _saved(self, found: Profile | None) -> None:
         if found is not None:
             self._profile = found.path.name
             self.notify(f"Saved {printable(str(found.path))}", markup=False)
 
     @on(Button.Pressed, "#history")
-    @work
-    async def action_history(self) -> None:
+    def action_history(self) -> None:
         """Offer the launches of before; take one up again, or launch it at once."""
-        picked = await self.app.push_screen_wait(HistoryPicker(self._past))
+        self.app.push_screen(HistoryPicker(self._past), self._taken_up)
+
+    def _taken_up(self, picked: tuple[Form, bool] | None) -> None:
         if picked is not None:
             form, at_once = picked
             self.fill(form)
