@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from golden import assert_golden, screen_text
 from leftovers import Census
+from leftovers import until as blocking_until
 from machine import PLAIN, SECOND, history, in_namespaces, record, snapshot
 from rich.cells import cell_len
 from screen import SIZES, lines_of, until
@@ -21,6 +23,8 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
+from nsview.host.cgroups.hierarchies import hierarchies
+from nsview.host.cgroups.paths import groups_of
 from nsview.host.events.event import Event
 from nsview.host.history import History, advance
 from nsview.host.model import Identity
@@ -610,6 +614,45 @@ def test_pids_in_nested_namespaces_are_read_from_ours_to_its_own(nothing_left: C
             assert (pids[0], pids[-1]) == (deepest.pid, deepest.inner_pid)
         finally:
             os.killpg(outer.pid, 9)
+
+
+def _removed(group: Path) -> bool:
+    """Version 1 counts who is just ending a little longer than it lists them."""
+    try:
+        group.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize(
+    ("version", "file", "on", "off"), [(2, "cgroup.freeze", "1", "0"), (1, "freezer.state", "FROZEN", "THAWED")]
+)
+def test_member_of_a_frozen_group_is_marked_and_after_the_thaw_no_more(
+    version: int, file: str, on: str, off: str, nothing_left: Census
+) -> None:
+    mine = groups_of(Path("/proc/self/cgroup").read_bytes())
+    freezers = [one for one in hierarchies() if one.version == version and (version == 2 or "freezer" in one.key)]
+    above = freezers[0].directory(mine[freezers[0].key]) if freezers else None
+    if above is None:
+        pytest.skip(f"needs a hierarchy of version {version} that can freeze, mounted")
+    group = Path(above, f"nsview-test-marks-{os.getpid()}")
+    group.mkdir()
+    try:
+        with subprocess.Popen(["sleep", "63"]) as child:
+            try:
+                (group / "cgroup.procs").write_text(str(child.pid))
+                assert not looked_at(child.pid)[child.pid].frozen
+                (group / file).write_text(on)
+                assert blocking_until(lambda: looked_at(child.pid)[child.pid].frozen)
+                (group / file).write_text(off)
+                assert blocking_until(lambda: not looked_at(child.pid)[child.pid].frozen)
+            finally:
+                (group / file).write_text(off)
+                child.kill()
+    finally:
+        assert blocking_until(lambda: _removed(group))
 
 
 # Whole screens.
