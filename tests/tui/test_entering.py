@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from golden import assert_golden, screen_text
 from leftovers import Census
 from leftovers import until as wait
 from screen import SIZES, until
@@ -17,6 +18,7 @@ from test_app import running
 from textual.app import App
 from textual.widgets import Input, SelectionList, Static
 
+import nsview.tui.app
 from nsview.host.model import Identity
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.shells import shell_in
@@ -60,6 +62,12 @@ def root(tmp_path: Path) -> Path:
         shutil.copy(file, there)
     (tmp_path / "bin").mkdir(exist_ok=True)
     return tmp_path
+
+
+class NsviewStyled(App[None]):
+    """An empty app that looks like ours."""
+
+    CSS_PATH = Path(nsview.tui.app.__file__).with_name("app.tcss")
 
 
 @pytest.mark.needs("root")
@@ -156,6 +164,17 @@ async def test_dialog_ticks_what_is_not_ours_and_shows_the_command() -> None:
         await until(lambda: str(shown.render()) == "nsview enter -t 4242 -u -- /bin/bash")
         await pilot.press("tab", "0", "tab", "tab", "end", *" -l")
         await until(lambda: str(shown.render()) == "nsview enter -t 4242 -u -S 0 -- /bin/bash -l")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_dialog_looks_as_kept(size: tuple[int, int]) -> None:
+    app = NsviewStyled()
+    async with app.run_test(size=size):
+        dialog = EnterDialog(_house("mount", "uts", "pid", "user"))
+        app.push_screen(dialog)
+        await until(lambda: dialog.is_mounted and "-p -U" in str(dialog.query_one("#enter-words", Static).render()))
+        await until(lambda: "[x] m mount" in screen_text(app))
+        assert_golden(app, "enter")
 
 
 async def test_dialog_says_what_is_wrong_and_keeps_what_was_typed() -> None:

@@ -10,10 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label, SelectionList, Static
+from textual.widgets import Input, Label, Static
 
 from nsview.host.process import ProcessGoneError
 from nsview.host.text import printable
+from nsview.tui.launching.pickers import Picker
 from nsview.tui.terminal.entering import Door, House, spec_of, words
 from spawner import Problem, Spec, SpecError
 
@@ -27,7 +28,6 @@ class EnterDialog(ModalScreen[Spec | None]):
     EnterDialog .row { height: 1; }
     EnterDialog .row > Label { width: 10; color: $text-muted; }
     EnterDialog .row > .more { padding-left: 2; }
-    EnterDialog SelectionList { height: auto; border: none; padding: 0; }
     EnterDialog #enter-words { color: $text-accent; height: auto; max-height: 2; }
     EnterDialog #enter-wrong { color: $text-error; height: auto; max-height: 3; }
     """
@@ -51,12 +51,11 @@ class EnterDialog(ModalScreen[Spec | None]):
                 classes="title",
                 markup=False,
             )
-            yield SelectionList[str](
-                *((_worded(door), door.kind.name, door.wanted) for door in house.doors), id="enter-doors", compact=True
-            )
+            rows = ((_worded(door), at, door.wanted) for at, door in enumerate(house.doors))
+            yield Picker(*rows, id="enter-doors", compact=True)
             with Horizontal(classes="row"):
                 yield Label("user")
-                yield Input(placeholder="as now; 0 in a user namespace", id="enter-uid")
+                yield Input(placeholder="ours, or 0 inside U", id="enter-uid")
                 yield Label("group", classes="more")
                 yield Input(placeholder="likewise", id="enter-gid")
             with Horizontal(classes="row"):
@@ -65,7 +64,7 @@ class EnterDialog(ModalScreen[Spec | None]):
             yield Static("", id="enter-words", markup=False)
             yield Static("", id="enter-wrong", markup=False)
             yield Static(
-                "Space ticks · Tab the next field · Enter opens a terminal there · Esc leaves",
+                "Space ticks · Tab next field · Enter opens a terminal there · Esc leaves",
                 classes="foot",
                 markup=False,
             )
@@ -79,7 +78,8 @@ class EnterDialog(ModalScreen[Spec | None]):
     @property
     def entered(self) -> frozenset[str]:
         """The namespaces that are ticked."""
-        return frozenset(self.query_one("#enter-doors", SelectionList).selected)
+        doors = self._house.doors
+        return frozenset(doors[at].kind.name for at in self.query_one("#enter-doors", Picker).selected)
 
     def on_selection_list_selected_changed(self) -> None:
         """Another root directory may have another shell."""
@@ -110,6 +110,10 @@ class EnterDialog(ModalScreen[Spec | None]):
     def _say(self) -> None:
         """Show the command, and take back what was wrong."""
         self.query_one("#enter-wrong").display = False
+        if not self.entered:
+            said = "tick what to enter" if self._house.wanted else "all its namespaces are ours too: nothing to enter"
+            self.query_one("#enter-words", Static).update(said)
+            return
         try:
             shown = shlex.join(["nsview", "enter", *words(self._house, self.entered, *self._typed())])
         except SpecError as error:

@@ -205,7 +205,7 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
         if not self.looking.active:
             return strip
         if y in self.looking.thumb(height):
-            thumb = Segment("▐", self.get_component_rich_style("child-terminal--thumb"))
+            thumb = Segment("▐", self.get_component_rich_style("child-terminal--thumb", partial=True))
             strip = Strip.join([strip.crop(0, width - 1), Strip([thumb], 1)])
         mark = self.looking.mark()
         if y == 0 and len(mark) < width:
