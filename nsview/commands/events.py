@@ -10,22 +10,23 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from nsview.commands.column_choice import WORDS, ChoiceError, filter_of, refuse
-from nsview.commands.listing import show, window
+from nsview.commands.listing import window
 from nsview.commands.seconds import TEN_YEARS, seconds
 from nsview.host.columns.events import EVENT_COLUMNS
 from nsview.host.events.event import LOST, Event
+from nsview.host.events.family import Family
 from nsview.host.events.refusal import SourceRefusedError
 from nsview.host.events.source import Source, open_events
 from nsview.host.events.story import Narrator, Told
 from nsview.host.lives import Lives
 from nsview.host.snapshot import take
 from nsview.host.text import cut, printable
+from nsview.wording.events import cells
 
 GATHERED = 0.05
 """Seconds in which events gather to be told at once: nobody reads faster, and each waking costs."""
 
 _TITLES = f"{'TIME':<12} {'PID':>7} {'COMMAND':<15} WHAT HAPPENED"
-_LOST_NOTE = "everything was looked at again"
 
 
 _time = seconds(TEN_YEARS, "not a time in seconds, as 2.5")
@@ -108,20 +109,7 @@ def _whose(args: argparse.Namespace, lives: Lives) -> Callable[[Event], bool]:
         return lambda event: event.pid in args.pid
     if args.follow is None:
         return lambda event: True
-    family = {args.follow}
-    while found := {life.pid for life in lives if life.ppid in family} - family:
-        family |= found
-    return lambda event: _is_of(event, family)
-
-
-def _is_of(event: Event, family: set[int]) -> bool:
-    """Tell whether an event is of a family, which grows by births and shrinks by ends."""
-    if event.what == "fork" and not event.is_of_thread:
-        (family.add if event.parent in family else family.discard)(event.pid)
-    is_theirs = event.pid in family
-    if event.what == "exit" and (event.last if event.last is not None else not event.is_of_thread):
-        family.discard(event.pid)
-    return is_theirs
+    return Family(args.follow, lives).holds
 
 
 def _begin(args: argparse.Namespace, source: Source, refused: SourceRefusedError | None) -> None:
@@ -144,10 +132,8 @@ def _write(told: Told, as_json: bool) -> None:
         print(json.dumps(_object(told)))
         return
     room = window()
-    event = told.event
-    pid, name = ("-", "-") if event.what == LOST else (str(event.pid), show(told.comm))
-    words = f"{told.words}; {_LOST_NOTE}" if event.what == LOST and event.source == "events" else told.words
-    line = f"{_time_of_day(told.when_ns)} {pid:>7} {cut(name, 15):<15} {words}"
+    when, pid, name, words = cells(told)
+    line = f"{when} {pid:>7} {cut(name, 15):<15} {words}"
     print(line if room is None else cut(line, room))
 
 
@@ -164,11 +150,6 @@ def _object(told: Told) -> dict[str, object]:
         found |= {"status": told.status, "signal": told.signal, "lasted_ns": told.lasted_ns}
     found["words"] = told.words
     return found
-
-
-def _time_of_day(nanoseconds: int) -> str:
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{rest // 1_000_000:03d}"
 
 
 def _pid(text: str) -> int:

@@ -14,7 +14,8 @@ from timeline_app import TimelineApp
 
 from nsview.host.difference import DiffRow
 from nsview.tui.launching.held_facts import Changes
-from nsview.tui.launching.launches import Launches, Mark, mark_of, places
+from nsview.tui.launching.holding import Mark, mark_of, places
+from nsview.tui.launching.launches import Launches
 from nsview.tui.timeline.launch_view import LaunchView
 from nsview.tui.timeline.lines import PhaseLine, State, StepLine, by_duration, end_of_phase, grouped, steps_of
 from nsview.tui.timeline.waterfall import bars, duration

@@ -13,19 +13,18 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from textual.message import Message
 
 from nsview.network import Connector
 from nsview.tui.launching import held_facts, orphans
 from nsview.tui.launching.held_facts import Changes, Look
+from nsview.tui.launching.holding import Hold, Stops, planned, waiting
 from spawner import Child, Event, Exit, LaunchError, Plan, Problem, Spec, SpecError, compile_spec, launch
 from spawner.child import exit_from_pidfd
-from spawner.plan import Bearing
 
 END_WITHIN = 0.25
 """Seconds that programs get to end by themselves after SIGHUP, when the UI is left."""
@@ -173,9 +172,9 @@ class Launcher:
     def launch(
         self,
         spec: Spec,
-        hold: Callable[[Plan], int] | None = None,
+        hold: Hold | None = None,
         *,
-        breakpoints: Callable[[Plan], Collection[int]] | None = None,
+        breakpoints: Stops | None = None,
         beside: int | None = None,
     ) -> None:
         """Launch; answered by Born or Failed. ``hold`` picks the step the child has to wait before.
@@ -261,12 +260,12 @@ class Launcher:
     def _launch(
         self,
         spec: Spec,
-        hold: Callable[[Plan], int] | None,
-        breakpoints: Callable[[Plan], Collection[int]] | None,
+        hold: Hold | None,
+        breakpoints: Stops | None,
         beside: int | None,
     ) -> None:
         try:
-            plan, goal, stop = _planned(spec, hold, breakpoints)
+            plan, goal, stop = planned(spec, hold, breakpoints)
             before = self._look_at(os.getpid(), None) if stop is not None else None
             child = launch(plan, hold=stop, network=Connector())
         except SpecError as error:
@@ -352,7 +351,7 @@ class Launcher:
         child = self._children[number]
         before = self._looks.get(number)
         try:
-            now = held_facts.look(*_subject(child))
+            now = held_facts.look(*waiting(child))
         except held_facts.UnreadError as error:
             self._looks[number] = None
             return replace(done, unread=str(error))
@@ -461,41 +460,6 @@ class Launcher:
             child.close()
         self._children.clear()
         orphans.end()
-
-
-def _planned(
-    spec: Spec, hold: Callable[[Plan], int] | None, breakpoints: Callable[[Plan], Collection[int]] | None
-) -> tuple[Plan, int | None, int | None]:
-    """Return the plan, the step to be held before, and the first to stop before. Raises SpecError.
-
-    Breakpoints alone do not refuse a launch: where no child can be held, as by vfork, there are none.
-    """
-    if hold is not None or breakpoints is not None:
-        try:
-            plan = compile_spec(spec, hold=True)
-        except SpecError:
-            if hold is not None:
-                raise
-        else:
-            goal = None if hold is None else hold(plan)
-            stops = [*(() if breakpoints is None else breakpoints(plan)), *(() if goal is None else (goal,))]
-            if stops:
-                return plan, goal, min(stops)
-    return compile_spec(spec), None, None
-
-
-def _subject(child: Child) -> tuple[int, int | None]:
-    """Return pid and start time of the process that waits, or runs: below the reaper, where the plan makes one."""
-    plan, held = child.plan, child.held
-    last = next((index for index, step in enumerate(plan.steps) if step.bearing & Bearing.LAST), None)
-    if last is not None and (held is None or held > last):
-        try:
-            below = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
-        except (FileNotFoundError, ProcessLookupError):
-            below = []
-        if below:
-            return int(below[0]), None
-    return child.pid, child.start_time
 
 
 def _run(plan: Plan) -> Run:

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from nsview.host.model import Identity
+from nsview.tui.launching.holding import Hold, Mark, Stops, mark_of, places
 from nsview.tui.launching.launcher import Launched
 from spawner import Plan
-
-Hold = Callable[[Plan], int]
-"""Picks the step of a plan before which a child is held."""
-
-Stops = Callable[[Plan], tuple[int, ...]]
-"""Picks the steps of a plan before which a child stops on the way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A step of any plan: by its label, and by which of those with the same label it is, from 0."""
-
-    label: str
-    nth: int = 0
-
-
-def mark_of(plan: Plan, index: int) -> Mark:
-    """Name a step of a plan, so that it can be found in another."""
-    label = plan.steps[index].label
-    return Mark(label, sum(step.label == label for step in plan.steps[:index]))
-
-
-def places(plan: Plan, marks: frozenset[Mark]) -> tuple[int, ...]:
-    """Return the indices of the steps that are marked, in order."""
-    return tuple(index for index in range(len(plan.steps)) if mark_of(plan, index) in marks)
 
 
 class Launches:

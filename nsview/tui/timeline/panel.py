@@ -15,8 +15,8 @@ from textual.widgets import Static
 from nsview.host.text import printable
 from nsview.tui.desk import Desk
 from nsview.tui.launching.held_facts import Changes
+from nsview.tui.launching.holding import places
 from nsview.tui.launching.launcher import Launched, Tried
-from nsview.tui.launching.launches import places
 from nsview.tui.timeline import trials
 from nsview.tui.timeline.beside import PairLine, Side, compared, side_of
 from nsview.tui.timeline.beside_view import BesideView, explained
@@ -70,35 +70,30 @@ class Timeline(Vertical):
     child is read anew, and Δ says how many things are other than before: they are listed below the steps, for the
     step under the cursor. `?` there is what the kernel does not tell. Nothing is listed but what was read.
 
-    | key | does |
-    |---|---|
-    | `F6` | launch, and stop before the first step |
-    | `s` `S` | do one step; do the rest of its phase, looked at after each |
-    | `r` | run on to the next breakpoint, or to the program |
-    | `b` `h` | a breakpoint at the step under the cursor, for this launch and all later ones; `B` takes all away |
-    | `x` | give up: the held child is killed and all that was made for it taken back |
-    | `Enter` | all about a step: result, errno, why, man page, what it changed; a phase: fold it |
-    | `f` `o` `m` | fold all phases; the slowest first; go to the slowest |
-    | `c` `C` | go to the next, or the last, step that changed something |
-    | `v` | put another launch beside this one |
-    | `V` | launch the same again by another call, and compare |
-    | `M` | launch the same 20 times, or both in turns, and compare the medians: `true` runs in the program's place |
-    | `Esc` | back from a comparison to the steps |
+    `F6` launches and stops before the first step; then `s` does one step, `r` runs on to the next breakpoint or to the
+    program, `x` gives up: the held child is killed, and all that was made for it is taken back. **Enter** tells all
+    about a step: result, errno, why, man page, what it changed; on a phase it folds it.
+
+    *Side by side*: steps are matched by label, sums come first, all times on one scale. One run is noise: medians are
+    of 20 launches, in turns where there are two, each of `true` in the program's place and ended as soon as it runs.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("S", "step_phase", "Phase", show=False, id="timeline.step-phase", tooltip="do the rest of the phase"),
-        Binding("b,h", "breakpoint", "Break", show=False, id="timeline.breakpoint", tooltip="break before this step"),
-        Binding("B", "no_breakpoints", "No breaks", show=False, id="timeline.no-breakpoints"),
-        Binding("f", "fold", "Fold", show=False, id="timeline.fold", tooltip="fold or unfold all phases"),
-        Binding("o", "sort", "Order", show=False, id="timeline.sort", tooltip="the slowest first, or as it happened"),
-        Binding("m", "slowest", "Slowest", show=False, id="timeline.slowest", tooltip="go to the slowest step"),
-        Binding("c", "change(1)", "Next change", show=False, id="timeline.next-change"),
-        Binding("C", "change(-1)", "Last change", show=False, id="timeline.last-change"),
-        Binding("v", "beside", "Beside", show=False, id="timeline.beside", tooltip="compare with another launch"),
-        Binding("V", "by_another", "Again", show=False, id="timeline.again", tooltip="launch it another way, compare"),
-        Binding("M", "medians", "Medians", show=False, id="timeline.medians", tooltip="launch it 20 times"),
-        Binding("escape", "alone", "Back", show=False, id="timeline.alone", tooltip="back from a comparison"),
+        Binding(key, action, label, show=False, id=f"timeline.{name}", tooltip=does)
+        for key, action, label, name, does in (
+            ("S", "step_phase", "Phase", "step-phase", "do the rest of the phase, looked at after each step"),
+            ("b,h", "breakpoint", "Break", "breakpoint", "break before this step, now and in later launches, or not"),
+            ("B", "no_breakpoints", "No breaks", "no-breakpoints", "take all breakpoints away"),
+            ("f", "fold", "Fold", "fold", "fold or unfold all phases"),
+            ("o", "sort", "Order", "sort", "the slowest first, or all as it happened"),
+            ("m", "slowest", "Slowest", "slowest", "go to the slowest step"),
+            ("c", "change(1)", "Next change", "next-change", "go to the next step that changed something"),
+            ("C", "change(-1)", "Last change", "last-change", "go to the last step that changed something"),
+            ("v", "beside", "Beside", "beside", "put another launch beside this one"),
+            ("V", "by_another", "Again", "again", "launch the same again by another call, and compare"),
+            ("M", "medians", "Medians", "medians", "launch it, or both, 20 times, and compare the medians"),
+            ("escape", "alone", "Back", "alone", "back from a comparison to the steps"),
+        )
     ]
 
     DEFAULT_CSS = """
