@@ -189,7 +189,8 @@ async def test_a_kernel_thread_is_refused_before_anything_is_chosen(nothing_left
     if kernels is None:
         pytest.skip("needs kernel threads in sight: this is a pid namespace of its own")
     async with acting() as (app, pilot):
-        app.desk.look_at(kernels.identity)
+        await pilot.press("K")
+        await look_at(app, kernels.pid)
         await pilot.press("k")
         await said(app, "a kernel thread takes no signals")
         assert len(app.screen_stack) == 1
