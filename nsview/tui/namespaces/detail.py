@@ -20,12 +20,13 @@ FEW = 8
 class Table:
     """A section with the widths of its widest cells; ``shown`` of its rows are, the others are folded away.
 
-    ``notes`` are its own, wrapped.
+    ``total`` is how many rows there are, which need not all have been made. ``notes`` are its own, wrapped.
     """
 
     section: Section
     widths: tuple[int, ...]
     shown: int
+    total: int
     notes: tuple[str, ...]
 
     @property
@@ -96,17 +97,25 @@ class Detail:
         return next((at for at, each in enumerate(self.lines) if each.table == table), None)
 
 
-def table_of(section: Section, unfolded: frozenset[str] = frozenset(), room: int = 76) -> Table:
+def is_whole(title: str, total: int, unfolded: frozenset[str]) -> bool:
+    """Tell whether a section shows all of its rows."""
+    return title in unfolded or not title or total <= FEW + 1
+
+
+def table_of(
+    section: Section, unfolded: frozenset[str] = frozenset(), room: int = 76, total: int | None = None
+) -> Table:
     """Measure a section, which shows a few rows alone unless its title is among those ``unfolded``.
 
-    Notes are wrapped to ``room`` cells.
+    Notes are wrapped to ``room`` cells. ``total`` is given where rows that are not shown were not made.
     """
-    whole = section.title in unfolded or not section.title or len(section.rows) <= FEW + 1
+    total = len(section.rows) if total is None else total
+    whole = is_whole(section.title, total, unfolded)
     rows = section.rows if whole else section.rows[:FEW]
     sizes = zip(*([width(cell) for cell in row] for row in rows), strict=True)
     widths = tuple(max(column) for column in sizes) or (0,) * len(section.columns)
     notes = tuple(line for note in section.notes for line in wrap(note, max(20, room)))
-    return Table(section, widths, len(rows), notes)
+    return Table(section, widths, len(rows), total, notes)
 
 
 def detail_of(tables: Iterable[Table]) -> Detail:
@@ -122,7 +131,7 @@ def detail_of(tables: Iterable[Table]) -> Detail:
         if section.rows and any(column.title for column in section.columns):
             lines.append(Line(number, Part.COLUMNS))
         lines += [Line(number, Part.ROW, at) for at in range(table.shown)]
-        if table.shown < len(section.rows):
+        if table.shown < table.total:
             lines.append(Line(number, Part.MORE))
         lines += [Line(number, Part.NOTE, at) for at in range(len(table.notes))]
     return Detail(every, tuple(lines))

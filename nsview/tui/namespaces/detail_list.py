@@ -182,7 +182,7 @@ class DetailList(LineList):
         table = self.detail.tables[number]
         section = table.section
         if part is Part.TITLE:
-            amount = f" {len(section.rows)}" if any(column.title for column in section.columns) else ""
+            amount = f" {table.total}" if any(column.title for column in section.columns) else ""
             text = fitted(section.title, min(cell_len(section.title), width - cell_len(amount))) + amount
             yield Segment(text, self.look("ns-detail--title"))
             yield Segment(" " + "─" * max(0, width - cell_len(text) - 1), self.look("ns-detail--columns"))
@@ -191,7 +191,7 @@ class DetailList(LineList):
         elif part is Part.ROW:
             yield from self._row(section.rows[at], number, width, self.detail.lead(index))
         elif part is Part.MORE:
-            left = len(section.rows) - table.shown
+            left = table.total - table.shown
             yield Segment(fitted(f"  … {left} more: Enter shows them", width), self.look("ns-detail--note"))
         else:
             yield Segment(fitted(f"  {table.notes[at]}", width), self.look("ns-detail--note"))

@@ -18,7 +18,7 @@ from nsview.host.tree import ProcessTree
 from nsview.tui.collecting.lane import Lane
 from nsview.tui.namespaces.about import about
 from nsview.tui.namespaces.arranging import Line, View, arranged, counts
-from nsview.tui.namespaces.detail import Detail, detail_of, table_of
+from nsview.tui.namespaces.detail import FEW, Detail, detail_of, is_whole, table_of
 from nsview.tui.namespaces.merging import merged
 from nsview.wording.inside.mount_changes import SCREEN_READERS
 from nsview.wording.inside.reading import inside
@@ -254,10 +254,18 @@ class NamespaceReader:
         (row,) = rows_of((subject,), snapshot.records)
         here = subject.inode in found
         sections = () if content is None else content.sections
-        inside_it = replace(members(subject.members, snapshot.records), title=MEMBERS)
+        total = len(subject.members)
+        made = subject.members if is_whole(MEMBERS, total, wish.unfolded) else subject.members[:FEW]
+        inside_it = replace(members(made, snapshot.records), title=MEMBERS)
         kept = replace(keepers(subject, snapshot.records), title=KEEPERS)
-        every = (about(row, found, here), *sections, inside_it, kept)
-        return detail_of(table_of(section, wish.unfolded, wish.room) for section in every)
+        before = [table_of(section, wish.unfolded, wish.room) for section in (about(row, found, here), *sections)]
+        return detail_of(
+            (
+                *before,
+                table_of(inside_it, wish.unfolded, wish.room, total),
+                table_of(kept, wish.unfolded, wish.room),
+            )
+        )
 
     def _search(self) -> None:
         snapshot = self._snapshot
