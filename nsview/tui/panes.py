@@ -15,6 +15,8 @@ from textual.widgets import ContentSwitcher
 from nsview.tui.desk import Desk
 from nsview.tui.diff.grid import DiffGrid
 from nsview.tui.diff.panel import DiffPanel
+from nsview.tui.events.list import EventList
+from nsview.tui.events.panel import Events
 from nsview.tui.launching.panel import LaunchPanel
 from nsview.tui.launching.pickers import NamespacePicker
 from nsview.tui.line_list import LineList
@@ -70,6 +72,7 @@ PANES: tuple[Pane, ...] = (
     Pane("launch", 4, "Launch", Place.FORM, _launch, NamespacePicker),
     Pane("diff", 2, "Diff", Place.UPPER, DiffPanel, DiffGrid),
     Pane("timeline", 6, "Timeline", Place.LOWER, Timeline, Waterfall),
+    Pane("events", 7, "Events", Place.LOWER, Events, EventList),
     Pane("namespaces", 3, "Namespaces", Place.LOWER, NamespacePanel, LineList),
     Pane("security", 8, "Security", Place.LOWER, SecurityPanel, SecurityList),
     Pane("terminal", 5, "Terminal", Place.LEFT, TerminalPane, ChildTerminal),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -97,6 +99,16 @@ def test_a_family_is_a_process_and_those_born_to_it_for_life() -> None:
     assert [family.holds(one) for one in (event("fork", 9, parent=7), event("fork", 10, parent=8))] == [True, False]
     assert family.holds(event("exit", 9, parent=1, last=True))
     assert not family.holds(event("exec", 9))  # another process with its number
+
+
+def test_a_storm_of_others_does_not_push_out_what_a_filter_shows() -> None:
+    log = Log(most=3)
+    log.choose(Choice(filter=parsed("what=uid")))
+    log.add(entries(*STORY[:3]))
+    log.add(entries(*STORY[3:8], start=4))
+    assert [entry.number for entry in log.shown] == [3]
+    log.choose(Choice())
+    assert [entry.number for entry in log.shown] == [6, 7, 8]
 
 
 def test_the_log_keeps_the_newest_and_says_how_many_it_dropped() -> None:
@@ -398,23 +410,26 @@ async def test_the_whole_life_of_a_launch_is_told(size: tuple[int, int], nothing
 
 
 @pytest.mark.needs("root", "proc_connector", "tmux")
-def test_in_a_terminal_events_are_told_filtered_and_followed_to_the_tree(nothing_left: Census) -> None:
+def test_in_a_terminal_events_are_told_filtered_and_followed_to_the_tree(tmp_path: Path, nothing_left: Census) -> None:
+    program = tmp_path / "dozing"
+    shutil.copy("/bin/sleep", program)
     with Tmux([sys.executable, "-m", "nsview"], 120, 40, env={"COLORTERM": "truecolor"}) as terminal:
         terminal.wait_for("1 Processes", "nsview")
         terminal.keys("7")
-        terminal.wait_for("7 Events", "WHAT HAPPENED")
+        terminal.wait_for("7 Events", "WHAT HAPPENED", "/ Filter")
         terminal.keys("/")
-        terminal.type("comm=sleep ")
+        terminal.wait_for("/ what=exit", "No filter")
+        terminal.type("comm=dozing ")
         terminal.keys("Enter")
-        terminal.wait_for("/ comm=sleep")
-        with subprocess.Popen(["sleep", "1000"]) as sleeper:
+        terminal.wait_for("7 Events.*/ comm=dozing", "f Mine")
+        with subprocess.Popen([program, "1000"]) as sleeper:
             try:
-                terminal.wait_for(rf"{sleeper.pid} sleep\s+executes sleep")
+                terminal.wait_for(rf"{sleeper.pid} dozing\s+executes dozi")
                 terminal.keys("End", "Enter")
-                terminal.wait_for(rf"^.*│?.*{sleeper.pid}.*sleep")
+                terminal.wait_for(rf"─ {sleeper.pid} dozing")
             finally:
                 sleeper.kill()
         terminal.keys("7")
-        terminal.wait_for(rf"{sleeper.pid} sleep\s+is killed by SIG")
+        terminal.wait_for(rf"{sleeper.pid} dozing\s+is killed by")
         terminal.keys("q")
         assert terminal.wait_for_end() == 0

@@ -42,12 +42,15 @@ class Choice:
 
 
 class Log:
-    """The newest events; ``shown`` are those that the choice shows, the oldest first."""
+    """The newest events; ``shown`` are the newest of those that the choice shows, the oldest first.
+
+    What is shown is kept for its own sake: a storm of other events does not push it out.
+    """
 
     def __init__(self, most: int = MOST) -> None:
         """Begin with none."""
         self.choice = Choice()
-        self.shown: deque[Entry] = deque()
+        self.shown: deque[Entry] = deque(maxlen=most)
         self.heard = 0
         """How many there have been, with those forgotten."""
         self.lost = 0
@@ -60,18 +63,23 @@ class Log:
 
     def add(self, entries: Iterable[Entry]) -> int:
         """Add events; return how many were dropped off the beginning of what is shown."""
+        dropped = 0
         for entry in entries:
             self._kept.append(entry)
             self.heard += 1
             self.lost += entry.told.event.what == LOST
             if self.choice.shows(entry):
+                dropped += len(self.shown) == self.shown.maxlen
                 self.shown.append(entry)
-        return self._forget()
+        return dropped
 
     def choose(self, choice: Choice) -> None:
         """Show others."""
         self.choice = choice
-        self.shown = deque(filter(choice.shows, self._kept))
+        known = {entry.number: entry for entry in (*self.shown, *self._kept)}
+        self.shown = deque(
+            (known[number] for number in sorted(known) if choice.shows(known[number])), self.shown.maxlen
+        )
 
     def clear(self) -> None:
         """Forget all events."""
@@ -81,11 +89,3 @@ class Log:
     def place(self, number: int) -> int | None:
         """Return the place of an event among those shown, or of the next that is; None where there is none."""
         return next((at for at, entry in enumerate(self.shown) if entry.number >= number), None)
-
-    def _forget(self) -> int:
-        oldest = self._kept[0].number if self._kept else 0
-        dropped = 0
-        while self.shown and self.shown[0].number < oldest:
-            self.shown.popleft()
-            dropped += 1
-        return dropped

@@ -20,8 +20,10 @@ from nsview.host.events.clock import TICK_NS, started_ns
 from nsview.host.events.event import LOST
 from nsview.host.events.story import Told
 from nsview.host.filter import Filter, parse
+from nsview.host.model import Identity
 from nsview.host.text import printable
 from nsview.tui.acting.signals import start_time_of
+from nsview.tui.collecting.collector import Frame
 from nsview.tui.desk import Desk, GoTo
 from nsview.tui.events.hearing import Hearing
 from nsview.tui.events.list import EventList
@@ -53,8 +55,8 @@ class Events(Vertical):
     does not tell us (it takes CAP_NET_ADMIN in the first network namespace) the foot says so, and what is shown is
     guessed by looking again and again.
 
-    Listening begins when this pane is shown for the first time; the newest 10,000 events are kept. `*` marks those
-    of your launches and their descendants. With the cursor on the newest line the list follows what comes; move it
+    Listening begins when this pane is shown for the first time; the newest 10,000 events are kept, and 10,000 of
+    those that a filter shows. `*` marks those of your launches and their descendants. With the cursor on the newest line the list follows what comes; move it
     up, and the list stands still. That events were lost is a line of its own.
 
     **Enter** goes to the process in the tree. `/` filters: `what=exit status!=0`, `what=exec /python/`, `lasted<5ms`,
@@ -98,6 +100,8 @@ class Events(Vertical):
         super().__init__()
         self._hear = hear or (lambda wake, failed: Hearing(desk.me[0], wake, failed))
         self._hearing: Hearing | None = None
+        self._desk = desk
+        self._going: Identity | None = None
         self._waiting: list[Entry] = []
         self._base = ""
         self._filter = ""
@@ -111,8 +115,9 @@ class Events(Vertical):
         yield FilterLine(parsed, _COLUMNS, _EXAMPLE)
 
     def on_mount(self) -> None:
-        """Keep the title."""
+        """Keep the title, and follow the pictures of the machine."""
         self._base = str(self.border_title or "Events")
+        self._desk.on_frame.subscribe(self, self._framed)
 
     def on_show(self) -> None:
         """Begin to listen when the pane is shown for the first time, and show what came while it was not."""
@@ -255,7 +260,22 @@ class Events(Vertical):
         elif started_ns(start) > told.event.when_ns + TICK_NS:
             self.notify(f"Process {pid} has ended; another has its number now.", severity="warning")
         else:
-            self.post_message(GoTo((pid, start), "tree"))
+            self._go_to((pid, start))
+
+    def _go_to(self, identity: Identity) -> None:
+        """Go to a process in the tree; one that the tree does not have yet, when there is a newer picture."""
+        frame = self._desk.frame
+        record = None if frame is None else frame.snapshot.records.get(identity[0])
+        if frame is None or (record is not None and record.identity == identity):
+            self.post_message(GoTo(identity, "tree"))
+        else:
+            self._going = identity
+            self._desk.collector.refresh_now()
+
+    def _framed(self, frame: Frame) -> None:
+        going, self._going = self._going, None
+        if going is not None:
+            self.post_message(GoTo(going, "tree"))
 
 
 def sentence(told: Told) -> str:
