@@ -44,6 +44,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("6", "pane('timeline')", "pane.timeline", "Timeline", "what the launch did, step by step", first=True),
     Key("8", "pane('security')", "pane.security", "Security", "what the process could still do", first=True),
+    Key("7", "pane('events')", "pane.events", "Events", "what happens to processes, as it happens", first=True),
     Key("N", "inspect", "namespaces.inspect", "Inspect", "the namespaces of the process under the cursor"),
     Key("n", "new", "launch.new", "New", "fill in a new launch", footer=True, first=True),
     Key(
@@ -71,7 +72,7 @@ KEYS: tuple[Key, ...] = (
         Key(act.keys, f"act('{act.name}')", f"act.{act.name}", act.label, act.sentence, act.footer, act.display)
         for act in ACTS
     ),
-    Key("D", "compare_marked", "diff.compare", "Compare", "compare the marked process with the one under the cursor"),
+    Key("D", "compare_marked", "diff.compare", "Compare", "compare two that are tagged, or the marked with the one under the cursor"),
     Key("left_square_bracket", "child(-1)", "child.previous", "Previous", "the launch before", display="["),
     Key("right_square_bracket", "child(1)", "child.next", "Next", "the launch after", display="]"),
     Key(

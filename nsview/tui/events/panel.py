@@ -56,8 +56,9 @@ class Events(Vertical):
     guessed by looking again and again.
 
     Listening begins when this pane is shown for the first time; the newest 10,000 events are kept, and 10,000 of
-    those that a filter shows. `*` marks those of your launches and their descendants. With the cursor on the newest line the list follows what comes; move it
-    up, and the list stands still. That events were lost is a line of its own.
+    those that a filter shows. `*` marks those of your launches and their descendants. With the cursor on the newest
+    line the list follows what comes; move it up, and the list stands still. That events were lost is a line of its
+    own.
 
     **Enter** goes to the process in the tree. `/` filters: `what=exit status!=0`, `what=exec /python/`, `lasted<5ms`,
     `parent=1`, `comm=sh`; the columns are those of `nsview events`.
