@@ -9,6 +9,8 @@ from machine import PLAIN, record, snapshot
 
 from nsview.host.difference import MORE, DiffRow
 from nsview.host.usage import Usage
+from nsview.tui.diff.choice import chosen
+from nsview.tui.diff.comparer import Pair
 from nsview.tui.diff.lines import Heading, Waiting, brief, first_difference, numbered, widths
 from nsview.tui.diff.lines import lines_of as group
 from nsview.tui.diff.mark import mark, since
@@ -201,3 +203,16 @@ def test_since_a_mark_a_subtree_counts_the_newly_born_in_full_and_nothing_of_the
 def test_a_circle_of_parents_is_summed_once():
     machine = snapshot(record(5, ppid=6, start_time=9, rss=1), record(6, ppid=5, start_time=9, rss=2))
     assert subtrees(((5, 9), PLAIN.identity), machine, None, None).now[0].rss == 3
+
+
+def test_two_that_are_tagged_are_meant_or_the_marked_one_and_the_cursor_s():
+    old, young, third = (9, 1), (3, 7), (5, 8)
+    assert chosen({young, old}, None, third) == Pair(old, young)
+    assert chosen((), old, young) == Pair(old, young)
+    assert chosen({young}, None, third) == Pair(young, third)
+    assert chosen({young}, old, third) == Pair(old, third), "the mark is set on purpose"
+    assert chosen((), None, young) is None
+    assert chosen((), young, young) is None
+    assert chosen({young}, None, young) is None
+    assert chosen((), old, None) is None
+    assert chosen({old, young, third}, None, young) is None

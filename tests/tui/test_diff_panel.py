@@ -28,6 +28,7 @@ from nsview.tui.diff.lines import Heading
 from nsview.tui.diff.panel import NOTHING_TO_COMPARE, DiffPanel
 from nsview.tui.diff.whole_value import WholeValue
 from nsview.tui.processes.rows import Rows
+from nsview.tui.seen import is_seen
 
 
 class PanelApp(App[None]):
@@ -516,7 +517,7 @@ def test_a_panel_that_nobody_sees_reads_nothing_and_all_at_once_when_it_is_shown
 
         app.panel._comparer.ask = ask  # type: ignore[method-assign, assignment]
         app.panel.display = False
-        await until(lambda: not app.panel.is_on_screen)
+        await until(lambda: not is_seen(app.panel))
         there.look()
         assert not asked
         app.panel.display = True

@@ -29,6 +29,7 @@ from nsview.tui.security.lines import lines_of as group
 from nsview.tui.security.list import SecurityList
 from nsview.tui.security.panel import NOBODY, SecurityPanel
 from nsview.tui.security.reading import Picture, Subject, look_at
+from nsview.tui.seen import is_seen
 
 PARENT, CHILD = (5, 5), (6, 6)
 
@@ -251,7 +252,7 @@ def test_a_real_child_without_privilege_is_seen_to_have_lost_it(nothing_left):
 
                 await until(told)
                 assert app.text("summary") == f"{child.pid}: No effective capabilities."
-                assert app.find("no  ▼become root by a set-user-ID", "no_new_privs")
+                assert app.find("no  ▼become root by set-user-ID", "no_new_privs")
                 assert app.find("≠no new privileges", "yes")
                 child.kill()
 
@@ -288,7 +289,7 @@ def test_root_of_a_user_namespace_is_said_not_to_be_root_of_the_machine(nothing_
 def test_a_pane_that_nobody_sees_reads_nothing_and_all_at_once_when_it_is_shown():
     async def script(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.display = False
-        await until(lambda: not app.pane.is_on_screen)
+        await until(lambda: not is_seen(app.pane))
         asked: list[object] = []
         ask = app.pane._reader.ask
         app.pane._reader.ask = lambda subject: (asked.append(subject), ask(subject))  # type: ignore[method-assign, assignment, func-returns-value, return-value]

@@ -39,6 +39,7 @@ from nsview.tui.diff.subtree import Subtrees, subtree_rows
 from nsview.tui.diff.trail import Look, Trail, Trend, io_rate, look
 from nsview.tui.diff.whole_value import WholeValue, whole
 from nsview.tui.launching.wording import launch_ending
+from nsview.tui.seen import is_seen
 
 NOTHING_TO_COMPARE = "Put the cursor on a process to see how it differs from its parent, or launch one."
 
@@ -68,7 +69,8 @@ class DiffPanel(Vertical):
     | `y` | copy what is listed |
     | `Esc` | let a pair go that was chosen by hand |
 
-    Two processes of your choice: mark one in the tree (`Space`), put the cursor on the other, press `D`.
+    Two processes of your choice: tag both in the tree (`Space`), or mark one (`m`) and put the cursor on the
+    other, then press `D`; they stay until you let them go.
     Sections at the end cost more to read, and are read while they are unfolded.
     """
 
@@ -143,6 +145,10 @@ class DiffPanel(Vertical):
         """Read at once what was not read while nobody saw it."""
         self._ask()
 
+    def on_descendant_focus(self) -> None:
+        """Do the same: where the layout was asked for in between, nobody is told that he is shown."""
+        self._ask()
+
     def on_resize(self) -> None:
         """Give the lines about a row as much room as there is to spare."""
         self.set_class(self.size.height < 14, "-short")
@@ -194,7 +200,7 @@ class DiffPanel(Vertical):
 
     def _ask(self) -> None:
         """Have the two read, unless nobody would see it."""
-        if self.pair is None or not self.is_mounted or not self.is_on_screen:
+        if self.pair is None or not is_seen(self):
             return
         wanted = frozenset((*SECTIONS, *(section for section in MORE if section not in self._folded)))
         machine = None
@@ -211,7 +217,7 @@ class DiffPanel(Vertical):
         if self.pair is None:
             return
         self._trail.note(self._look_at(frame, self.pair.parent), self._look_at(frame, self.pair.child))
-        if self.subtrees and self.is_on_screen:
+        if self.subtrees and is_seen(self):
             self._summed_trail.note(None, None)
         self._ask()
 

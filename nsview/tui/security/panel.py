@@ -19,6 +19,7 @@ from nsview.tui.diff.whole_value import WholeValue, whole
 from nsview.tui.security.lines import explained, lines_of, texts_of
 from nsview.tui.security.list import SecurityList
 from nsview.tui.security.reading import Picture, SecurityReader, Subject
+from nsview.tui.seen import is_seen
 
 NOBODY = "Put the cursor on a process to see what it could still do."
 _MOST_ANCESTORS = 64
@@ -94,6 +95,10 @@ class SecurityPanel(Vertical):
         """Read at once what was not read while nobody saw it."""
         self._ask()
 
+    def on_descendant_focus(self) -> None:
+        """Do the same: where the layout was asked for in between, nobody is told that he is shown."""
+        self._ask()
+
     def on_resize(self) -> None:
         """Give the lines about a row as much room as there is to spare."""
         self.set_class(self.size.height < 16, "-short")
@@ -110,7 +115,7 @@ class SecurityPanel(Vertical):
 
     def _ask(self) -> None:
         """Have it read, unless nobody would see that."""
-        if self._process is None or not self.is_mounted or not self.is_on_screen:
+        if self._process is None or not is_seen(self):
             return
         self._reader.ask(Subject(self._process, self._parent_of(self._process), self._landlock(self._process)))
 
