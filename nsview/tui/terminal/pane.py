@@ -15,6 +15,7 @@ from nsview.tui.desk import Desk
 from nsview.tui.launching.launcher import Launched
 from nsview.tui.launching.wording import condition
 from nsview.tui.terminal.children_bar import ChildrenBar, tab
+from nsview.tui.terminal.search_line import SearchLine
 from nsview.tui.terminal.terminal import ChildTerminal
 
 _LEAVING = "Esc Esc leaves · F12 full screen · Shift+PgUp looks back"
@@ -38,6 +39,7 @@ class TerminalPane(Vertical):
     | `Shift+PgUp` `Shift+PgDn` | look back at the 5,000 lines that scrolled off last, a page at a time |
     | `Shift+Up` `Shift+Down` | look back, a line at a time |
     | `Shift+Home` `Shift+End` | the oldest line, the newest |
+    | `Shift+F3` | look for a text in them: Enter or Up an older line, Down a newer one, Esc done |
 
     Anything typed returns from looking back. A full-screen program (vim, less, htop) has no lines to look back at,
     so there these keys are its own.
@@ -61,6 +63,7 @@ class TerminalPane(Vertical):
         nothing = Static("A launched program gets its terminal here.", id="no-terminal", markup=False)
         yield ChildrenBar(id="children")
         yield ContentSwitcher(nothing, initial="no-terminal", id="terminals")
+        yield SearchLine(placeholder="look for: Enter or Up older, Down newer, Esc done", id="terminal-search")
         yield Static(id="full-screen-line", markup=False)
 
     def on_mount(self) -> None:
@@ -140,6 +143,37 @@ class TerminalPane(Vertical):
     def _bell_changed(self, message: ChildTerminal.BellChanged) -> None:
         message.stop()
         self.show_launches()
+
+    @on(ChildTerminal.SearchWanted)
+    def _begin_search(self, message: ChildTerminal.SearchWanted) -> None:
+        message.stop()
+        line = self.query_one(SearchLine)
+        line.add_class("-open")
+        line.value = ""
+        self.call_after_refresh(line.focus)
+
+    @on(SearchLine.Wanted)
+    def _search(self, message: SearchLine.Wanted) -> None:
+        message.stop()
+        terminal = self._front_terminal
+        if terminal is not None and message.text and not terminal.search(message.text, message.older):
+            self.notify(
+                f"No {'older' if message.older else 'newer'} line has {printable(message.text)}",
+                timeout=2,
+                markup=False,
+            )
+
+    @on(SearchLine.Left)
+    def _end_search(self, message: SearchLine.Left) -> None:
+        message.stop()
+        self.query_one(SearchLine).remove_class("-open")
+        if self._front_terminal is not None:
+            self._front_terminal.focus()
+
+    @property
+    def _front_terminal(self) -> ChildTerminal | None:
+        shown = self._switcher.visible_content
+        return shown if isinstance(shown, ChildTerminal) else None
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         """The keys are the program's now: say how to get them back."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from bittty import TerminalCaps, constants
-from bittty.devices.modes import MouseProtocol
+from bittty import TerminalCaps
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.color import Color as TextualColor
 from textual.geometry import Offset
 from textual.message import Message
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
-from textual_tty import Terminal
 
 from nsview.tui.terminal import as_xterm, keys_sent, scrolled_off
 from nsview.tui.terminal.bounds import Wire, bound
@@ -24,23 +23,16 @@ from nsview.tui.terminal.chrome import ChildChrome
 from nsview.tui.terminal.colours import rich_style
 from nsview.tui.terminal.history import Cell, History
 from nsview.tui.terminal.looking_back import LookingBack
+from nsview.tui.terminal.mouse_terminal import MouseTerminal
 from nsview.tui.terminal.pty_stream import FRAME, PtyStream
+from nsview.tui.terminal.searching import find, occurrences
 
 LEAVE_WITHIN = 0.25
 """Seconds between two Esc that leave the terminal. A single Esc goes to the program after that, or before the
 next key: sent at once, the first of two would stay in the program's input."""
 
-WHEEL = 3
-"""Lines per notch of the wheel."""
 
-_BUTTONS = {
-    1: constants.MOUSE_BUTTON_LEFT,
-    2: constants.MOUSE_BUTTON_MIDDLE,
-    3: constants.MOUSE_BUTTON_RIGHT,
-}
-
-
-class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
+class ChildTerminal(MouseTerminal):
     """Shows one program's pty and types into it.
 
     ``attach`` connects it to a pty master; the widget's size becomes the pty's. Two Esc post ``Left``. ``Ended`` is
@@ -49,15 +41,34 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
     """
 
     CHROME = ChildChrome
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"child-terminal--mark", "child-terminal--thumb"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key, action, label, show=False, priority=True, id=f"terminal.{name}")
+        for key, action, label, name in (
+            ("shift+pageup", "look_pages(1)", "A page back", "page-back"),
+            ("shift+pagedown", "look_pages(-1)", "A page on", "page-on"),
+            ("shift+up", "look_lines(1)", "A line back", "line-back"),
+            ("shift+down", "look_lines(-1)", "A line on", "line-on"),
+            ("shift+home", "look_oldest", "The oldest line kept", "oldest"),
+            ("shift+end", "look_newest", "Back to the screen", "newest"),
+            ("shift+f3", "look_for", "Search in what scrolled off", "search"),
+        )
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "child-terminal--mark",
+        "child-terminal--thumb",
+        "child-terminal--found",
+        "child-terminal--match",
+    }
     DEFAULT_CSS = """
     ChildTerminal {
         width: 1fr;
         height: 1fr;
         & > .child-terminal--mark { background: $warning; color: $background; text-style: bold; }
         & > .child-terminal--thumb { color: $warning; }
+        & > .child-terminal--found { background: $warning; color: $background; text-style: bold underline; }
+        & > .child-terminal--match { text-style: underline bold; }
         &:ansi { background: ansi_default; color: ansi_default; }
-        &:nocolor > .child-terminal--mark { text-style: reverse; }
+        &:nocolor > .child-terminal--mark, &:nocolor > .child-terminal--found { text-style: reverse; }
     }
     """
 
@@ -66,6 +77,13 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
 
     class BellChanged(Message):
         """The bell has rung, or something was typed since."""
+
+    class SearchWanted(Message):
+        """The person wants to look for a text."""
+
+        def __init__(self, terminal: ChildTerminal) -> None:
+            self.terminal = terminal
+            super().__init__()
 
     class Ended(Message):
         """Nobody holds the other side of the pty any more."""
@@ -80,6 +98,8 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
         self.history = History()
         self.looking = LookingBack(self.history)
         self.rung = False
+        self._wanted = ""
+        self._found: int | None = None
         self._palette_gen = -1
         bound(self.board)
         as_xterm.amend(self.board)
@@ -201,7 +221,7 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
         width, height = self.size
         number = self.looking.first + y
         strip = Strip(self._segments(self._cells(number), self._cursor_in(number))).adjust_cell_length(width)
-        strip = self._with_selection(strip, number, width).apply_offsets(0, number)
+        strip = self._with_matches(self._with_selection(strip, number, width), number, width).apply_offsets(0, number)
         if not self.looking.active:
             return strip
         if y in self.looking.thumb(height):
@@ -258,12 +278,20 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
             return base + RichStyle(underline=True)
         return base + RichStyle(reverse=not base.reverse)
 
-    # Selecting -------------------------------------------------------------
+    def _with_matches(self, strip: Strip, number: int, width: int) -> Strip:
+        """Mark what was looked for: the line found stands out from the others."""
+        spans = occurrences(self._text_of(number), self._wanted) if self._wanted else []
+        if not spans:
+            return strip
+        name = "child-terminal--found" if number == self._found else "child-terminal--match"
+        style = self.get_component_rich_style(name)
+        for first, end in spans:
+            if first < width:
+                before, match, after = strip.divide([first, min(end, width), width])
+                strip = Strip.join([before, match.apply_style(style), after])
+        return strip
 
-    @property
-    def allow_select(self) -> bool:
-        """A drag of the mouse selects, but where the program wants the mouse."""
-        return not self.wants_mouse
+    # Selecting -------------------------------------------------------------
 
     def _with_selection(self, strip: Strip, number: int, width: int) -> Strip:
         selection = self.text_selection
@@ -294,8 +322,6 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
         """Type the key into the program; a second Esc at once after the first leaves, and one where it has ended."""
         event.stop()
         event.prevent_default()
-        if self._look_back(event.key):
-            return
         looked_back, escaped = self.looking.active, self._take_escape()
         self._come_back()
         if event.key != "escape":
@@ -307,23 +333,59 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
         elif not looked_back:
             self._escape = self.set_timer(LEAVE_WITHIN, self._send_escape)
 
-    def _look_back(self, key: str) -> bool:
-        """Move in the history if this key does so; those are the program's own in the alternate screen."""
-        page = max(1, self.size.height - 1)
-        by = {"shift+up": 1, "shift+down": -1, "shift+pageup": page, "shift+pagedown": -page}.get(key)
-        if self.board.blitter.in_alt_screen or (by is None and key not in ("shift+home", "shift+end")):
-            return False
-        if by is not None:
-            self.looking.move(by)
-        elif key == "shift+home":
-            self.looking.to_start()
-        else:
-            self.looking.to_end()
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys that look back are the program's own in the alternate screen, which has nothing to look back at."""
+        return not (action.startswith("look_") and self.board.blitter.in_alt_screen)
+
+    def action_look_lines(self, back: int) -> None:
+        """Go so many lines back."""
+        self.looking.move(back)
         self.refresh()
-        return True
+
+    def action_look_pages(self, back: int) -> None:
+        """Go so many pages back, with a line of each on the next."""
+        self.action_look_lines(back * max(1, self.size.height - 1))
+
+    def action_look_oldest(self) -> None:
+        """Go to the oldest line kept."""
+        self.looking.to_start()
+        self.refresh()
+
+    def action_look_newest(self) -> None:
+        """Go back to the screen."""
+        self.looking.to_end()
+        self.refresh()
+
+    def action_look_for(self) -> None:
+        """Ask for a text to look for."""
+        self.post_message(self.SearchWanted(self))
+
+    def search(self, wanted: str, older: bool) -> bool:
+        """Go to the next line with this text, older or newer than the last one found; tell whether there is one."""
+        history, last = self.history, self.history.end + self.board.height - 1
+        if wanted != self._wanted or self._found is None:
+            self._wanted, self._found = wanted, None
+            numbers = range(last, history.start - 1, -1)
+        elif older:
+            numbers = range(min(self._found, last + 1) - 1, history.start - 1, -1)
+        else:
+            numbers = range(max(self._found + 1, history.start), last + 1)
+        found = find(self._text_of, numbers, wanted)
+        if found is not None:
+            self._found = found
+            self.looking.to_end()
+            self.looking.move(history.end - (found - self.size.height // 2))
+        self.refresh()
+        return found is not None
+
+    def _text_of(self, number: int) -> str:
+        return "".join(text for _style, text in self._cells(number)).rstrip()
 
     def _come_back(self) -> None:
         """Show the end again, as whenever something is typed."""
+        if self._wanted:
+            self._wanted, self._found = "", None
+            self.refresh()
         if self.looking.active:
             self.looking.to_end()
             self.refresh()
@@ -350,62 +412,3 @@ class ChildTerminal(Terminal):  # type: ignore[misc]  # textual-tty has no types
         event.stop()
         self._come_back()
         self.board.input_paste(event.text.replace("\x1b[201~", ""))
-
-    # Mouse -------------------------------------------------------------------
-
-    @property
-    def wants_mouse(self) -> bool:
-        """Whether the program asked for the mouse; while a person looks back it does not get it."""
-        return self.board.modes.mouse_protocol is not MouseProtocol.OFF and not self.looking.active
-
-    def _input_mouse(self, event: events.MouseEvent, button: int, event_type: str) -> None:
-        """Report the mouse to the program, as far as it asked for that."""
-        if not self.wants_mouse:
-            return
-        held = {name for name in ("shift", "meta", "ctrl") if getattr(event, name)}
-        x = min(max(event.x, 0), self.board.width - 1) + 1
-        y = min(max(event.y, 0), self.board.height - 1) + 1
-        mouse = self.board.mouse
-        if event_type != "move" or (x, y) != (mouse.x, mouse.y):  # as xterm: from cell to cell, not within one
-            self.board.input_mouse(x, y, button, event_type, held)
-
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        """A drag that begins here is the program's until the button is let go, also outside."""
-        event.prevent_default()
-        if self.wants_mouse and event.button in _BUTTONS:
-            self.capture_mouse()
-            self._input_mouse(event, _BUTTONS[event.button], "press")
-
-    def on_mouse_up(self, event: events.MouseUp) -> None:
-        """End the program's drag; or copy what was selected."""
-        event.prevent_default()
-        if self.app.mouse_captured is self:
-            self.release_mouse()
-        if self.wants_mouse and event.button in _BUTTONS:
-            self._input_mouse(event, _BUTTONS[event.button], "release")
-        elif self.text_selection is not None and (text := self.screen.get_selected_text()):
-            self.app.copy_to_clipboard(text)
-            lines = text.count("\n") + 1
-            self.notify(f"Copied {len(text)} characters{f' in {lines} lines' if lines > 1 else ''}.", timeout=2)
-
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Report motion; the pointer shows no links."""
-        event.prevent_default()
-        self._input_mouse(event, constants.MOUSE_BUTTON_MOVEMENT, "move")
-
-    def _wheel(self, event: events.MouseEvent, button: int, arrow: str) -> None:
-        """The wheel: the program's if it asked for the mouse, arrow keys in the alternate screen, else looking back."""
-        event.stop()
-        event.prevent_default()
-        if self.wants_mouse:
-            self._input_mouse(event, button, "press")
-        elif self.board.blitter.in_alt_screen:
-            for _ in range(WHEEL):
-                self.board.input_key(arrow)
-        else:
-            self.looking.move(WHEEL if arrow == "up" else -WHEEL)
-            self.refresh()
-
-    def on_click(self, event: events.Click) -> None:
-        """Do not follow links: the program chose them, and the browser would run as us."""
-        event.prevent_default()
