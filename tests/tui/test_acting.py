@@ -33,7 +33,7 @@ from textual.widgets import Button, Input, OptionList
 from nsview.host.snapshot import take
 from nsview.tui.acting.picking import PickDialog
 from nsview.tui.acting.signal_picker import SignalPicker
-from nsview.tui.acting.signals import all_offers, matching, number_of, send, signal_name
+from nsview.tui.acting.signals import all_offers, matching, number_of, send_and_see, signal_name
 from nsview.tui.acting.table import ACTS
 from nsview.tui.acting.whom import Scope
 from nsview.tui.acting.wording import started
@@ -267,7 +267,7 @@ async def test_a_launch_in_front_is_signalled_from_its_terminal(nothing_left: Ce
 def test_no_signal_reaches_another_process_with_the_same_pid() -> None:
     pid, start = identity_of(os.getpid())
     with pytest.raises(ProcessLookupError):
-        send((pid, start - 1), signal.SIGKILL)
+        send_and_see((pid, start - 1), signal.SIGKILL)
 
 
 async def test_a_process_that_goes_while_the_dialog_is_there_is_said_to_be_gone(nothing_left: Census) -> None:

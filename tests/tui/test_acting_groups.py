@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,12 @@ from leftovers import until as blocking_until
 from screen import until
 
 from nsview.host.snapshot import take
-from nsview.tui.acting.freezing import freezer_of
+from nsview.tui.acting.freezing import freezer_of, stand_still
 from nsview.tui.acting.groups import FoundGroup, found_groups
 from nsview.tui.acting.killing import Subtree, kill_group
 from nsview.tui.acting.progress import Progress
 from nsview.tui.acting.whom import Scope
+from spawner.cgroups.group import Group
 from spawner.cgroups.hierarchies import Hierarchy, hierarchies
 
 
@@ -142,6 +145,33 @@ async def test_killing_a_group_ends_all_in_it_and_nobody_else(group: str, nothin
             await said(app, "Killed 2 of 2 processes of cgroup")
         assert process.wait() == other.wait() == -signal.SIGKILL
         assert stranger.poll() is None
+
+
+@dataclass(frozen=True)
+class Restless(FoundGroup):
+    """A group of which the kernel never says that it stands still."""
+
+    def taken(self) -> Group:
+        class _Never(Group):
+            frozen = False
+
+        return _Never(())
+
+
+@pytest.mark.needs("root")
+def test_what_will_not_stand_still_goes_on_when_it_is_called_off(group: str, nothing_left: Census) -> None:
+    with child() as process:
+        put(group, process.pid)
+        found = next(each for each in found_groups(identity_of(process.pid)) if each.directory == group)
+        progress = Progress()
+        progress.cancel()
+        with pytest.raises(OSError, match="cancel") as refused:
+            stand_still(Restless(found.hierarchy, found.path, found.directory, found.pids), progress)
+        assert refused.value.errno == errno.ECANCELED
+        assert blocking_until(lambda: not is_frozen(group) and state(process.pid) == "S")
+        stand_still(found, Progress())
+        assert is_frozen(group)
+        found.taken().thaw()
 
 
 @pytest.mark.needs("root")

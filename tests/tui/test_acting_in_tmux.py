@@ -9,6 +9,7 @@ import sys
 import pytest
 from acted import child, state
 from leftovers import Census, until
+from nobody import Runner
 from tmux import Tmux
 
 NSVIEW = (sys.executable, "-m", "nsview")
@@ -72,5 +73,22 @@ def test_read_only_is_in_the_header_and_keys_say_so(nothing_left: Census) -> Non
         terminal.wait_for("Read-only: nsview")
         terminal.keys("F5")
         assert until(lambda: state(process.pid) == "S")
+        terminal.keys("q")
+        assert terminal.wait_for_end() == 0
+
+
+@pytest.mark.needs("root")
+def test_who_may_not_is_told_why_and_what_to_do(nobody: Runner, nothing_left: Census) -> None:
+    with child() as process, Tmux(nobody.command("python", "-m", "nsview"), 120, 40, nobody.environment()) as terminal:
+        put_cursor_on(terminal, process.pid)
+        before = os.getpriority(os.PRIO_PROCESS, process.pid)
+        terminal.keys("F8")
+        terminal.wait_for("setpriority: EPERM", "another user's")
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == before
+        terminal.keys("k")
+        terminal.wait_for(f"Send a signal to {process.pid}")
+        terminal.keys("Enter")
+        terminal.wait_for("pidfd_send_signal: EPERM", "run nsview as root")
+        assert process.poll() is None
         terminal.keys("q")
         assert terminal.wait_for_end() == 0

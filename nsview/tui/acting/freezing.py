@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from dataclasses import dataclass
+from time import monotonic
 
 from nsview.host.model import Identity
 from nsview.host.snapshot import take
@@ -15,7 +17,12 @@ from nsview.tui.acting.progress import Progress
 from nsview.tui.acting.refusals import refusal
 from nsview.tui.acting.whom import Choices, Scope, Whom, choices
 from nsview.tui.acting.wording import counted, names, one
+from spawner.cgroups import control
 
+LONGEST = 10.0
+"""Seconds within which everything in a group must stand still."""
+_PAUSE = 0.005
+_V1 = ("FROZEN", "THAWED")
 _NOWHERE = (
     "{who} is in no control group that can be frozen, only in the root groups: SIGSTOP stops it, "
     "or launch it in a group of its own."
@@ -79,12 +86,11 @@ async def _become(actor: Actor, freezer: Freezer, *, frozen: bool) -> None:
 
     def work(progress: Progress) -> bool | None:
         progress.say(title, 0, freezer.whom.count)
-        taken = group.taken()
         if frozen:
-            taken.freeze()
+            stand_still(group, progress)
         else:
-            taken.thaw()
-        return taken.frozen
+            group.taken().thaw()
+        return group.taken().frozen
 
     try:
         state = await actor.work(title, work)
@@ -94,6 +100,24 @@ async def _become(actor: Actor, freezer: Freezer, *, frozen: bool) -> None:
     word = {True: "is frozen; the same key thaws it", False: "is thawed", None: "does not tell its state"}[state]
     above = "; a group above it is frozen" if state and not frozen else ""
     actor.say(f"{group.label} with {counted(freezer.whom.count)} {word}{above}", well=state is frozen)
+
+
+def stand_still(group: FoundGroup, progress: Progress) -> None:
+    """Freeze a group; where something in it does not stand still, or it is called off, all of it goes on again.
+
+    OSError: EAGAIN, ECANCELED, or of the write. Version 1 is told again and again (freezer-subsystem).
+    """
+    file, still, on = ("cgroup.freeze", "1", "0") if group.hierarchy.version == 2 else ("freezer.state", *_V1)
+    end = monotonic() + LONGEST
+    while monotonic() < end:
+        control.write(group.directory, file, still)
+        if group.taken().frozen:
+            return
+        if progress.pause(_PAUSE):
+            break
+    control.write(group.directory, file, on)
+    number = errno.ECANCELED if progress.cancelled else errno.EAGAIN
+    raise OSError(number, os.strerror(number))
 
 
 def _named(error: OSError) -> OSError:

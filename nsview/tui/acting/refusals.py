@@ -60,7 +60,7 @@ _CAUSES: dict[tuple[str, int], tuple[str, str]] = {
     ),
     ("freeze", errno.EAGAIN): (
         "something in it does not stand still: a task in state D, or under a debugger",
-        "look for state D in the list; thaw it to let it go on",
+        "look for state D in the list; all of it goes on again",
     ),
 }
 
@@ -73,6 +73,7 @@ _ANYWHERE: dict[int, tuple[str, str]] = {
     errno.ENOENT: ("it is gone", ""),
     errno.EBUSY: ("somebody else is changing it", "try again"),
     errno.EMFILE: ("nsview has no descriptor left", "raise the limit nofile"),
+    errno.ECANCELED: ("called off; all of it goes on again", ""),
     errno.ENOSYS: ("this kernel has no such call", ""),
 }
 

@@ -100,14 +100,8 @@ def number_of(name: str) -> int:
     return int(signal.Signals[base]) + int(beyond or 0)
 
 
-def send(identity: Identity, signo: int) -> None:
-    """Signal the process that has this pid *and* this start time; OSError (ESRCH when it is gone)."""
-    with Held(identity) as held:
-        held.signal(signo)
-
-
 def send_and_see(identity: Identity, signo: int) -> str:
-    """Signal a process, and word what became of it as the kernel has it; OSError as for send()."""
+    """Signal a process, and word what became of it as the kernel has it; OSError (ESRCH when it is gone)."""
     with Held(identity) as held:
         before = held.status()
         held.signal(signo)
