@@ -16,7 +16,9 @@ from nsview.host.difference import DiffRow
 from nsview.tui.launching import held_facts
 from nsview.tui.launching.held_facts import Changes, UnreadError, look
 from nsview.tui.launching.launcher import Born, Changed, Failed, Launched, Launcher, LauncherMessage, Tried
-from spawner import Mechanism, Plan, Spec, Stdio
+from nsview.tui.timeline.lines import steps_of
+from nsview.tui.timeline.words import changes_title
+from spawner import IDMapping, Mechanism, Plan, Spec, Stdio
 from spawner.oci import Capabilities, Rlimit
 
 pytestmark = pytest.mark.needs("root")
@@ -166,6 +168,21 @@ def test_execve_ends_the_sharing_of_memory(stepper: Stepper) -> None:
     assert (memory.parent, memory.child) == ("shared with nsview", "its own")
 
 
+def test_what_the_parent_does_between_two_steps_is_told_to_be_its_doing(stepper: Stepper) -> None:
+    mappings = (IDMapping(0, 100_000, 65_536),)
+    held = stepper.launch(container(uid_mappings=mappings, gid_mappings=mappings))
+    action = next(action for action in held.plan.actions if action.label == "write uid_map")
+    stepper.launcher.step_to(1, action.before)
+    held = stepper.wait(1, lambda state: state.held == action.before)
+    last = held.changes[-1]
+    assert last.acts == ("write uid_map", "write gid_map")
+    assert by_attribute(last.rows)["uid map"].child == "0→100000 ×65536"
+    assert not any(one.acts for one in held.changes[:-1])
+    steps = {step.label: step for step in steps_of(held)}
+    assert steps["write gid_map"].changed == len(last.rows)
+    assert "uid_map of the parent" in changes_title(last, held.plan)
+
+
 def test_child_that_is_held_again_is_looked_at_once_for_all_that_it_did_between(stepper: Stepper) -> None:
     born = stepper.launch(container())
     after = next(index for index, step in enumerate(born.plan.steps) if step.label == "sethostname") + 1
@@ -303,6 +320,17 @@ def test_launches_for_their_times_leave_nothing_and_run_in_turns(stepper: Steppe
     assert [tuple(map(len, tried.runs)) for tried in told] == [(done, done) for done in range(1, 6)]
     assert {run.timeline[0].label for run in told[-1].runs[0]} == {"fork"}
     assert {run.timeline[0].label for run in told[-1].runs[1]} == {"clone"}
+
+
+def test_launcher_that_is_closed_gives_up_trying_out(nothing_left: Census) -> None:
+    told: list[Tried] = []
+    launcher = Launcher(lambda _message: None)
+    launcher.start()
+    launcher.try_out((Spec(args=("true",), stdio=Stdio.NULL),), 100_000, told.append)
+    assert until(lambda: told, 20)
+    launcher.close()
+    assert told[-1].error is None
+    assert len(told[-1].runs[0]) < 100_000
 
 
 def test_launch_that_cannot_be_tried_out_says_why_and_is_not_tried_again(stepper: Stepper) -> None:

@@ -292,6 +292,8 @@ def test_changes_are_worded_with_who_did_them_and_unknown_is_a_question_mark() -
     assert change_words(row("host name", None, "a\nb")) == "host name: ? → a\\nb"
     assert steps_worded(Changes(3, 3), plan()) == "3 sethostname"
     assert steps_worded(Changes(0, 2, birth=True), plan()) == "clone3 and steps 0–2"
+    acts = Changes(3, 3, acts=("move link",))
+    assert steps_worded(acts, plan()) == "3 sethostname and move link of the parent"
     assert changes_title(Changes(3, 3), plan()) == "Nothing that is read was changed by 3 sethostname"
     assert changes_title(Changes(3, 3, unread="gone"), plan()) == "What 3 sethostname changed is unknown: gone"
     alone = Changes(0, -1, birth=True, rows=(row("a", "1", "2"),))

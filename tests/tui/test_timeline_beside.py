@@ -191,6 +191,7 @@ async def test_launch_is_made_again_by_another_call_and_compared(size: tuple[int
         await until(lambda: not isinstance(app.grid.view, BesideView))
 
 
+@pytest.mark.needs("root")
 async def test_old_way_beside_one_call_shows_what_only_one_of_them_does(nothing_left: Census) -> None:
     app = TimelineApp()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -40,7 +40,8 @@ class Changes:
     """What differed between two looks at a held child.
 
     The steps ``first`` to ``last`` of the plan were done between the two; ``birth``: the call that made the child
-    too, and the look before was at ourselves. ``unread`` says why there are no ``rows``, if there was no second look.
+    too, and the look before was at ourselves. ``acts`` are the labels of what we did for it meanwhile, as its parent.
+    ``unread`` says why there are no ``rows``, if there was no second look.
     ``running``: the program runs by now, and what it did itself is among them.
     """
 
@@ -50,6 +51,7 @@ class Changes:
     rows: tuple[DiffRow, ...] = ()
     unread: str = ""
     running: bool = False
+    acts: tuple[str, ...] = ()
 
     def covers(self, index: int | None) -> bool:
         """Tell whether a step of the plan (None: the call that made the child) was done between the two looks."""

@@ -293,7 +293,8 @@ class Launcher:
         )
         if child.held is not None:
             self._looks[number] = before
-            state = replace(state, changes=(self._changes(number, Changes(0, child.held - 1, birth=True)),))
+            done = Changes(0, child.held - 1, birth=True, acts=_acts(child.timeline))
+            state = replace(state, changes=(self._changes(number, done),))
         self._states[number] = state
         # Duplicated here: a child may end, and its descriptors be closed, before the UI has seen the message.
         self._post(Born(state, None if child.pty is None else os.dup(child.pty)))
@@ -316,8 +317,10 @@ class Launcher:
         done = child.held is None
         last = len(child.plan.steps) if done else child.held
         assert last is not None
-        changes = self._changes(number, Changes(first, last - 1, running=done))
-        self._change(number, changes=(*self._states[number].changes, changes))
+        state = self._states[number]
+        acts = _acts(child.timeline)[len(_acts(state.timeline)) :]
+        changes = self._changes(number, Changes(first, last - 1, running=done, acts=acts))
+        self._change(number, changes=(*state.changes, changes))
 
     def _step_to(self, number: int, index: int) -> None:
         child = self._children.get(number)
@@ -460,6 +463,11 @@ class Launcher:
             child.close()
         self._children.clear()
         orphans.end()
+
+
+def _acts(timeline: tuple[Event, ...]) -> tuple[str, ...]:
+    """Return the labels of what the parent did for the child, in order."""
+    return tuple(event.label for event in timeline if event.index is None and event.phase != "birth")
 
 
 def _run(plan: Plan) -> Run:

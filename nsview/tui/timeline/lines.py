@@ -144,16 +144,20 @@ def _yet(launched: Launched) -> State:
 
 
 def _key(event: Event) -> object:
-    return "birth" if event.index is None and event.phase == "birth" else event.index
+    if event.index is not None:
+        return event.index
+    return "birth" if event.phase == "birth" else ("act", event.label)
 
 
 def _looked(launched: Launched) -> dict[object, Changes]:
-    """Put what was seen to change at the last step that was done before it was seen."""
+    """Put what was seen to change at the last thing that was done before it was seen."""
     found: dict[object, Changes] = {}
     done = {event.index for event in launched.timeline}
     for changes in launched.changes:
         last = next((index for index in range(changes.last, changes.first - 1, -1) if index in done), None)
-        if last is not None:
+        if changes.acts:
+            found["act", changes.acts[-1]] = changes
+        elif last is not None:
             found[last] = changes
         elif changes.birth:
             found["birth"] = changes

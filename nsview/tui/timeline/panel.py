@@ -233,7 +233,7 @@ class Timeline(Vertical):
         if launched is None or not line.state.done:
             return None
         if line.index is None and line.phase != "birth":
-            return None
+            return next((one for one in launched.changes if line.label in one.acts), None)
         return next((one for one in launched.changes if one.covers(line.index)), None)
 
     # Looking.

@@ -128,7 +128,9 @@ def wrapped(parts: list[str], width: int, most: int) -> str:
 
 
 def steps_worded(changes: Changes, plan: Plan) -> str:
-    """Name what was done between two looks: ``10 sethostname``, ``steps 4–11``, ``clone3 and steps 0–3``."""
+    """Name what was done between two looks: ``10 sethostname``, ``0 open and write uid_map of the parent``,
+    ``steps 4–11``, ``clone3 and steps 0–3``.
+    """
     parts = []
     if changes.birth:
         parts.append(plan.birth_label)
@@ -136,6 +138,7 @@ def steps_worded(changes: Changes, plan: Plan) -> str:
         parts.append(f"{changes.first} {plan.steps[changes.first].label}")
     elif changes.first < changes.last:
         parts.append(f"steps {changes.first}–{changes.last}")
+    parts += [f"{label} of the parent" for label in changes.acts]
     return printable(" and ".join(parts))
 
 
