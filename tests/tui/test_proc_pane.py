@@ -34,6 +34,7 @@ from nsview.tui.processes.choosers import ChooseColumns, ChooseOne
 from nsview.tui.processes.command import command_pieces
 from nsview.tui.processes.detail import Detail, Details, ThreadSeen
 from nsview.tui.processes.filter_line import FilterLine, finished
+from nsview.tui.processes.find_line import FindLine
 from nsview.tui.processes.pane import ProcessPane, summary
 from nsview.tui.processes.reading import Reader, Wanted
 from nsview.tui.processes.rows import Rows
@@ -409,6 +410,33 @@ def test_filters_at_hand_are_put_into_the_filter_line(size: tuple[int, int]) -> 
         await until(lambda: len(comms(app)) == 6)
 
     play(script, size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_find_goes_to_numbers_and_names_as_they_are_typed_and_hides_nothing(size: tuple[int, int]) -> None:
+    many = history(snapshot(SHELL, MAKE, CC, TOP, CRON, record(71, comm="Make"), record(712, comm="late")))
+
+    async def script(app: PaneApp, pilot: Pilot[None]) -> None:
+        table, line = app.table, app.query_one(FindLine)
+        app.table.rows.scene.commands[TOP.identity] = "top -d 5 --MAKEfile"
+        await pilot.press("ctrl+f", *"ma")
+        await until(lambda: line.display and table.highlighted == MAKE.identity)
+        for key, found in (("down", TOP), ("down", record(71)), ("down", MAKE), ("up", record(71)), ("ctrl+f", MAKE)):
+            await pilot.press(key)
+            await until(lambda found=found: table.highlighted == found.identity)
+        await pilot.press("enter", "down")
+        await until(lambda: app.focused is table and not line.display and table.highlighted == CC.identity)
+        await pilot.press("ctrl+f", *"71", "2")
+        await until(lambda: table.highlighted == (712, 712))
+        await pilot.press("9")
+        await until(lambda: "none here" in screen_text(app))
+        await pilot.press("backspace")
+        await until(lambda: "none here" not in screen_text(app))
+        await pilot.press("escape", "ctrl+f", *"Ma")
+        await until(lambda: table.highlighted == (71, 71))
+        assert len(comms(app)) == 8
+
+    play(script, size, many)
 
 
 # Columns.

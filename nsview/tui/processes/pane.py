@@ -16,6 +16,7 @@ from nsview.tui.collecting.lane import Lane
 from nsview.tui.hues import Ordinals
 from nsview.tui.processes.detail import NOTHING_READ, Detail, Details
 from nsview.tui.processes.filter_line import FilterLine
+from nsview.tui.processes.find_line import FindLine
 from nsview.tui.processes.reading import Read, Reader, Wanted
 from nsview.tui.processes.table import ProcTable
 from spawner.namespaces import KINDS
@@ -51,9 +52,11 @@ class ProcessPane(Vertical):
         self._said = ("", "")
 
     def compose(self) -> ComposeResult:
-        """The table, and below it the line for a filter."""
-        yield ProcTable(id="processes", ordinals=self._ordinals)
+        """The table, and below it the lines to type a filter in, or what to find."""
+        table = ProcTable(id="processes", ordinals=self._ordinals)
+        yield table
         yield FilterLine()
+        yield FindLine(table.find, table)
 
     def on_mount(self) -> None:
         """Start the lane."""
@@ -67,6 +70,7 @@ class ProcessPane(Vertical):
         self._lane.start()
         line = self.query_one(FilterLine)
         self.table.open_filter, line.back_to = line.open, self.table
+        self.table.open_find = self.query_one(FindLine).open
 
     def on_unmount(self) -> None:
         """End the lane."""

@@ -170,6 +170,10 @@ class Rows(Sequence[Row]):
         assert self.scene is not None, "rows without a history are empty"
         return ProcessRow(record, self.scene)
 
+    def command_of(self, record: ProcessRecord) -> str | None:
+        """Return a command line that was read before, None where it was not: nothing is read for it."""
+        return None if self.scene is None else self.scene.commands.get(record.identity)
+
     def parent_of(self, identity: Identity) -> Identity | None:
         """Return the parent of a process, None if either is not known."""
         record = self.record_of(identity)

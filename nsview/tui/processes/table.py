@@ -34,6 +34,7 @@ class ProcTable(PaintedRows):
 
     - `=` the next reference: parent, pid 1, nsview, and the process marked by `m`
     - `!` audit: in rows with any namespace of their own, `=` is one that they still share with pid 1
+    - `ctrl+f` finds: the cursor goes to a pid or a name as it is typed, `↓` and `↑` to the next and the one before
     - `/` a filter, as `user=root cpu>5 ns.net!=init /regex/` (docs/filter.md); `f` filters at hand; `Esc` ends it
     - `t` tree or flat list, `B` lines where namespaces begin, `H` threads, `K` kernel threads
     - `<` `>` the sort column before or after, `S` any, `I` the other way round; a click on a heading too. Tree and
@@ -48,6 +49,7 @@ class ProcTable(PaintedRows):
         # First: what is typed right after it is the filter, be it a pane's digit.
         Binding("slash", "filter", "Filter", key_display="/", id="table.filter", priority=True),
         Binding("escape", "clear_filter", "No filter", show=False, id="table.no-filter"),
+        Binding("ctrl+f", "find", "Find", show=False, id="table.find", priority=True),
         Binding("f", "preset", "Filters at hand", show=False, id="table.presets"),
         Binding("t", "toggle_tree", "Tree/flat", show=False, id="table.tree"),
         Binding("m", "mark", "Mark", show=False, id="table.mark"),
@@ -80,6 +82,8 @@ class ProcTable(PaintedRows):
 
     open_filter: Callable[[], object] | None = None
     """Opens the line that filters are typed in, at once; the pane's."""
+    open_find: Callable[[], object] | None = None
+    """The same for what is looked for."""
 
     # Comparing.
 
@@ -101,6 +105,36 @@ class ProcTable(PaintedRows):
         """Type a filter."""
         if self.open_filter is not None:
             self.open_filter()
+
+    def action_find(self) -> None:
+        """Type a number or a name to go to."""
+        if self.open_find is not None:
+            self.open_find()
+
+    def find(self, text: str, step: int) -> bool:
+        """Put the cursor on the nearest row whose pid begins with a text, or whose name or arguments contain it.
+
+        From the cursor's on (``step`` 0), the next (1) or the one before (-1), around the end; False if there is none.
+        """
+        count, here = self.line_count, self.cursor_line or 0
+        direction = -1 if step < 0 else 1
+        for distance in range(abs(step), count + abs(step)):
+            line = (here + direction * distance) % count
+            if self._answers(line, text):
+                self.move_cursor(line)
+                return True
+        return False
+
+    def _answers(self, line: int, text: str) -> bool:
+        """Tell whether a row is what is looked for; capitals count only in a text that has some."""
+        arranged = self.rows.arranged
+        record = arranged.records[line]
+        if arranged.threads[line]:
+            return False
+        if text.isdecimal() and str(record.pid).startswith(text):
+            return True
+        said = f"{record.comm} {self.rows.command_of(record) or ''}"
+        return text in (said if text != text.lower() else said.lower())
 
     def action_clear_filter(self) -> None:
         """Show all processes again."""
