@@ -41,8 +41,17 @@ class DetailList(LineList):
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "section(1)", "Next section", show=False, id="namespaces.next-section"),
-        Binding("left", "section(-1)", "Section before", show=False, id="namespaces.section-before"),
+        Binding(
+            "right", "section(1)", "Next section", show=False, id="namespaces.next-section", tooltip="the section after"
+        ),
+        Binding(
+            "left",
+            "section(-1)",
+            "Section before",
+            show=False,
+            id="namespaces.section-before",
+            tooltip="the section before",
+        ),
     ]
 
     DEFAULT_CSS = """

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import ContentSwitcher
@@ -24,6 +24,7 @@ from nsview.tui.namespaces.about import reference
 from nsview.tui.namespaces.arranging import View
 from nsview.tui.namespaces.detail import Detail
 from nsview.tui.namespaces.detail_list import DetailList
+from nsview.tui.namespaces.keys import BINDINGS, HELP
 from nsview.tui.namespaces.kind_bar import KindBar
 from nsview.tui.namespaces.list import NamespaceList
 from nsview.tui.namespaces.marking import Marks, marked, pair
@@ -32,7 +33,7 @@ from nsview.tui.namespaces.reader import NamespaceReader, Picture, Sources, Wish
 from nsview.tui.processes.filter_line import FilterLine
 from nsview.tui.processes.table import ProcTable
 from nsview.wording.namespace import unread_text
-from spawner.namespaces import BY_LETTER, KINDS, NamespaceKind
+from spawner.namespaces import BY_LETTER, NamespaceKind
 
 _COLUMNS = by_name(NAMESPACE_COLUMNS)
 
@@ -43,54 +44,9 @@ class NamespacePanel(Vertical):
     Nothing is read while the pane is not to be seen.
     """
 
-    HELP = """
-    # Namespaces
+    HELP = HELP
 
-    Every namespace of the machine, and what is inside. The pane follows the tree's cursor (`l`): its first line has
-    the eight namespaces of that process by letter and number, as the column **mnpUuiCT** of the tree; number 1 is the
-    machine's own. Below: who leads the namespace, what it was made of, who is inside, what keeps it alive.
-    `→` marks a row that leads somewhere: `Enter` goes there, to a process in the tree, to an owner or parent, to the
-    far end of a veth. `Esc` goes back, in the end to the list of all.
-
-    | key | does |
-    |---|---|
-    | `m` `n` `p` `U` `u` `i` `C` `T` | that kind alone; `a`: all |
-    | `Enter`, `Esc` | into it, or where a row leads; back |
-    | `l` | follow the tree's cursor, or no more |
-    | `t` | flat, parent tree, owner tree |
-    | `/` | filter: `held=mount`, `nprocs>3`, `uid=root`, `owner=4026531837`, any text |
-    | `R` | search now for those without processes |
-    | `left`, `right` | the section before, after |
-    | `space`, `c` | mark a member; compare it with its parent, or the two marked with each other |
-    | `f` | show its members alone in the tree |
-
-    HELD BY: `proc` processes, `task` single threads, `next` their next children, `fd` open descriptors, `sock` sockets,
-    `mount` bind mounts, `child` and `owns`: other namespaces below it. Only a search of the whole machine finds those
-    that no process is in: it takes its time, so its age stands below. In a mount namespace `+` is a mount that its
-    leader's parent does not have, `~` one that is another there.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(
-                kind.letter,
-                f"kind('{kind.letter}')",
-                f"{kind.name} namespaces",
-                show=False,
-                id=f"namespaces.{kind.name}",
-            )
-            for kind in KINDS
-        ),
-        Binding(titles.ALL, f"kind('{titles.ALL}')", "All kinds", show=False, id="namespaces.all"),
-        Binding("t", "shape", "Tree", show=False, id="namespaces.tree"),
-        Binding("l", "link", "Link", id="namespaces.link"),
-        Binding("slash", "filter", "Filter", key_display="/", id="namespaces.filter"),
-        Binding("R", "search", "Search", show=False, id="namespaces.search"),
-        Binding("space", "mark", "Mark", show=False, id="namespaces.mark"),
-        Binding("c", "compare", "Compare", show=False, id="namespaces.compare"),
-        Binding("f", "members", "Members in the tree", show=False, id="namespaces.members"),
-        Binding("escape", "back", "Back", show=False, id="namespaces.back"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     DEFAULT_CSS = """
     NamespacePanel {

@@ -25,10 +25,10 @@ from nsview.wording.inside.reading import inside
 from nsview.wording.inside.section import Inside, Section
 from nsview.wording.namespace import keepers, members
 
-SEARCH_EVERY = 15.0
-"""Seconds between two searches, and more where one takes long."""
-READ_EVERY = 4.0
-"""The same of the content of the namespace that is shown."""
+SEARCH_EVERY, READ_EVERY = 15.0, 4.0
+"""Seconds from one search to the next, and from one look inside the namespace that is shown to the next."""
+SHARE = 0.1
+"""Of the time, at most, either may take: where one takes long, the next is later."""
 
 MEMBERS, KEEPERS = "processes inside", "kept alive by"
 
@@ -168,10 +168,10 @@ class NamespaceReader:
         self._arranging.ask()
         now = self._ask.clock()
         took = 0.0 if self._searched is None else self._searched.took
-        if not self.searching and now - self._tried > max(SEARCH_EVERY, took):
+        if not self.searching and now - self._tried > max(SEARCH_EVERY, took / SHARE):
             self.search_now()
         content = self._content
-        if self._reading is None and content is not None and now - content.ended > max(READ_EVERY, content.took):
+        if self._reading is None and content is not None and now - content.ended > max(READ_EVERY, content.took / SHARE):
             self._insides.ask()
 
     def want(self, wish: Wish) -> None:
