@@ -167,11 +167,15 @@ class NamespaceReader:
         self._snapshot = snapshot
         self._arranging.ask()
         now = self._ask.clock()
-        took = 0.0 if self._searched is None else self._searched.took
+        searched, content = self._searched, self._content
+        took = 0.0 if searched is None else searched.took
         if not self.searching and now - self._tried > max(SEARCH_EVERY, took / SHARE):
             self.search_now()
-        content = self._content
-        if self._reading is None and content is not None and now - content.ended > max(READ_EVERY, content.took / SHARE):
+        if (
+            self._reading is None
+            and content is not None
+            and now > content.ended + max(READ_EVERY, content.took / SHARE)
+        ):
             self._insides.ask()
 
     def want(self, wish: Wish) -> None:
