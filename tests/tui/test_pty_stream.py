@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import tty
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 
 from nsview.tui.terminal import pty_stream
-from nsview.tui.terminal.pty_stream import CHUNK, TURN, PtyStream
+from nsview.tui.terminal.pty_stream import CHUNK, PIECE_LEAST, TURN, PtyStream
 
 
 async def test_flood_is_read_in_turns_of_bounded_length(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,3 +50,66 @@ async def test_flood_is_read_in_turns_of_bounded_length(monkeypatch: pytest.Monk
     turns = [later - earlier for earlier, later in pairwise(chunks)]
     assert len(turns) > 1
     assert max(turns) == 2  # two chunks take a whole turn of this clock
+
+
+async def test_those_that_flood_at_the_same_time_share_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    spent: dict[int, list[float]] = {0: [], 1: []}
+
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            return now
+
+    def emulating(which: int) -> Callable[[str], None]:
+        def emulated(_text: str) -> None:
+            nonlocal now
+            now += TURN / 8
+            spent[which].append(now)
+
+        return emulated
+
+    monkeypatch.setattr(pty_stream, "time", Clock)
+    monkeypatch.setattr(pty_stream, "FRAME", 0.0)
+    ends: list[int] = []
+    streams: list[PtyStream] = []
+    try:
+        for which in range(2):
+            master, slave = os.openpty()
+            tty.setraw(slave)
+            os.set_blocking(slave, False)
+            ends.append(slave)
+            streams.append(PtyStream(master, emulating(which), lambda: None))
+        turns: list[tuple[int, int]] = []
+        for _ in range(200):
+            for slave in ends:
+                with suppress(BlockingIOError):
+                    while True:
+                        os.write(slave, b"f" * CHUNK)
+            before = len(spent[0]), len(spent[1])
+            await asyncio.sleep(0)
+            turns.append((len(spent[0]) - before[0], len(spent[1]) - before[1]))
+    finally:
+        for stream in streams:
+            stream.close()
+        for slave in ends:
+            os.close(slave)
+    both = [turn for turn in turns if all(turn)]
+    assert both
+    assert max(sum(turn) for turn in both[1:]) * TURN / 8 <= TURN  # the first one knew of no other
+    assert not pty_stream._flooding
+
+
+@pytest.mark.parametrize(
+    ("piece", "took", "following"),
+    [
+        (CHUNK, TURN, CHUNK // 4),
+        (64, TURN, PIECE_LEAST),
+        (PIECE_LEAST, TURN, PIECE_LEAST),
+        (512, TURN / 100, 1024),
+        (CHUNK, 0.0, CHUNK),
+        (512, TURN / 4, 512),
+    ],
+)
+def test_dear_output_is_emulated_in_smaller_pieces(piece: int, took: float, following: int) -> None:
+    assert pty_stream._next_piece(piece, took) == following
