@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import tty
-from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 
@@ -53,50 +52,40 @@ async def test_flood_is_read_in_turns_of_bounded_length(monkeypatch: pytest.Monk
 
 
 async def test_those_that_flood_at_the_same_time_share_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    spent: dict[int, list[float]] = {0: [], 1: []}
+    now, pieces = 0.0, 0
+
+    def emulated(_text: str) -> None:
+        nonlocal now, pieces
+        now += TURN / 8
+        pieces += 1
 
     class Clock:
         @staticmethod
         def monotonic() -> float:
             return now
 
-    def emulating(which: int) -> Callable[[str], None]:
-        def emulated(_text: str) -> None:
-            nonlocal now
-            now += TURN / 8
-            spent[which].append(now)
-
-        return emulated
+    def turn(stream: PtyStream) -> int:
+        nonlocal pieces
+        pieces = 0
+        stream._read()
+        return pieces
 
     monkeypatch.setattr(pty_stream, "time", Clock)
-    monkeypatch.setattr(pty_stream, "FRAME", 0.0)
-    ends: list[int] = []
-    streams: list[PtyStream] = []
+    pairs = [os.openpty() for _ in range(2)]
+    one, other = (PtyStream(master, emulated, lambda: None) for master, _slave in pairs)
     try:
-        for which in range(2):
-            master, slave = os.openpty()
-            tty.setraw(slave)
-            os.set_blocking(slave, False)
-            ends.append(slave)
-            streams.append(PtyStream(master, emulating(which), lambda: None))
-        turns: list[tuple[int, int]] = []
-        for _ in range(200):
-            for slave in ends:
-                with suppress(BlockingIOError):
-                    while True:
-                        os.write(slave, b"f" * CHUNK)
-            before = len(spent[0]), len(spent[1])
-            await asyncio.sleep(0)
-            turns.append((len(spent[0]) - before[0], len(spent[1]) - before[1]))
+        for stream in (one, other):
+            stream._text, stream._piece = "f" * 10_000, 64
+        assert turn(one) == 8
+        assert turn(other) == 8  # it was not known to flood yet
+        assert (turn(one), turn(other)) == (4, 4)
+        other._text = ""
+        assert turn(other) == 0
+        assert turn(one) == 8
     finally:
-        for stream in streams:
+        for stream, (_master, slave) in zip((one, other), pairs, strict=True):
             stream.close()
-        for slave in ends:
             os.close(slave)
-    both = [turn for turn in turns if all(turn)]
-    assert both
-    assert max(sum(turn) for turn in both[1:]) * TURN / 8 <= TURN  # the first one knew of no other
     assert not pty_stream._flooding
 
 
