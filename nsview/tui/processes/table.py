@@ -17,6 +17,24 @@ from nsview.tui.processes.presets import presets
 from nsview.tui.processes.scene import COLUMNS, TABLE_COLUMNS
 from nsview.tui.processes.view import Sort, View
 
+_REFERENCES = "the next: parent, pid 1, nsview, the process marked"
+
+
+def _key(
+    keys: str,
+    action: str,
+    label: str,
+    name: str,
+    does: str,
+    display: str | None = None,
+    *,
+    footer: bool = False,
+    first: bool = False,
+) -> Binding:
+    return Binding(
+        keys, action, label, show=footer, key_display=display, priority=first, tooltip=does, id=f"table.{name}"
+    )
+
 
 class ProcTable(PaintedRows):
     """Shows :class:`Rows` and asks, by ViewChanged, for the view that a person's keys mean."""
@@ -32,44 +50,40 @@ class ProcTable(PaintedRows):
     the kernel tells us), `❄` frozen by its control group, `?` unknown. Kernel threads are hidden until `K`: they
     have no namespaces of their own, and the title says how many there are.
 
-    - `=` the next reference: parent, pid 1, nsview, and the process marked by `m`
-    - `!` audit: in rows with any namespace of their own, `=` is one that they still share with pid 1
-    - `ctrl+f` finds: the cursor goes to a pid or a name as it is typed, `↓` and `↑` to the next and the one before
-    - `/` a filter, as `user=root cpu>5 ns.net!=init /regex/` (docs/filter.md); `f` filters at hand; `Esc` ends it
-    - `t` tree or flat list, `B` lines where namespaces begin, `H` threads, `K` kernel threads
-    - `<` `>` the sort column before or after, `S` any, `I` the other way round; a click on a heading too. Tree and
-      list have each their own: a list sorted by CPU never shuffles the tree, where siblings are sorted
-    - `o` freezes the order while values go on; `F` follows the process wherever it goes
-    - `←` `→` `-` `+` fold and open, `E` all; `space` tags, `c` with all below, `u` untags all
-    - `C` chooses the columns; `Enter` shows the difference from its parent
+    In audit (`!`), rows with any namespace of their own show as `=` what they still share with pid 1. A filter
+    (`/`) is as in docs/filter.md: `user=root cpu>5 ns.net!=init /regex/`. Tree and list are sorted each in its own
+    way: a list sorted by CPU never shuffles the tree, where siblings are sorted. A click on a heading sorts, once
+    more inverts.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("equals_sign", "next_reference", "NS≠", key_display="=", id="table.reference"),
-        # First: what is typed right after it is the filter, be it a pane's digit.
-        Binding("slash", "filter", "Filter", key_display="/", id="table.filter", priority=True),
-        Binding("escape", "clear_filter", "No filter", show=False, id="table.no-filter"),
-        Binding("ctrl+f", "find", "Find", show=False, id="table.find", priority=True),
-        Binding("f", "preset", "Filters at hand", show=False, id="table.presets"),
-        Binding("t", "toggle_tree", "Tree/flat", show=False, id="table.tree"),
-        Binding("m", "mark", "Mark", show=False, id="table.mark"),
-        Binding("space", "tag", "Tag", show=False, id="table.tag"),
-        Binding("c", "tag_subtree", "Tag subtree", show=False, id="table.tag-subtree"),
-        Binding("u", "untag", "Untag all", show=False, id="table.untag"),
-        Binding("less_than_sign", "sort_next(-1)", "Sort before", show=False, key_display="<", id="table.sort-before"),
-        Binding("greater_than_sign", "sort_next(1)", "Sort next", show=False, key_display=">", id="table.sort-next"),
-        Binding("S", "sort", "Sort", show=False, id="table.sort"),
-        Binding("I", "invert", "Invert", show=False, id="table.invert"),
-        Binding("o", "freeze", "Freeze order", show=False, id="table.freeze"),
-        Binding("F", "follow", "Follow", show=False, id="table.follow"),
-        Binding("H", "threads", "Threads", show=False, id="table.threads"),
-        Binding("K", "kernel", "Kernel threads", show=False, id="table.kernel"),
-        Binding("left,minus", "fold", "Fold", show=False, id="table.fold"),
-        Binding("right,plus", "open", "Open", show=False, id="table.open"),
-        Binding("E", "fold_all", "Fold all", show=False, id="table.fold-all"),
-        Binding("B", "boundaries", "Boundaries", show=False, id="table.boundaries"),
-        Binding("exclamation_mark", "audit", "Audit", show=False, key_display="!", id="table.audit"),
-        Binding("C", "columns", "Columns", show=False, id="table.columns"),
+        _key("equals_sign", "next_reference", "NS≠", "reference", f"compare with {_REFERENCES}", "=", footer=True),
+        _key("m", "mark", "Mark", "mark", "mark the process, and compare the others with it"),
+        _key("exclamation_mark", "audit", "Audit", "audit", "what contained processes still share with pid 1", "!"),
+        # First: what is typed right after these is the filter, or what is looked for, be it a pane's digit.
+        _key("slash", "filter", "Filter", "filter", "show only what matches a filter", "/", footer=True, first=True),
+        _key(
+            "ctrl+f", "find", "Find", "find", "go to a pid or a name as it is typed, hiding nothing", "^f", first=True
+        ),
+        _key("escape", "clear_filter", "No filter", "no-filter", "end the filter", "Esc"),
+        _key("f", "preset", "Filters at hand", "presets", "filters at hand, some about this process"),
+        _key("t", "toggle_tree", "Tree/flat", "tree", "the tree, or a flat list"),
+        _key("B", "boundaries", "Boundaries", "boundaries", "lines that say which namespaces begin"),
+        _key("H", "threads", "Threads", "threads", "threads on lines of their own"),
+        _key("K", "kernel", "Kernel threads", "kernel", "the kernel's own threads, shown or hidden"),
+        _key("left,minus", "fold", "Fold", "fold", "fold what is below; else to the parent", "← -"),
+        _key("right,plus", "open", "Open", "open", "open what is folded; else to the first below", "→ +"),
+        _key("E", "fold_all", "Fold all", "fold-all", "fold all, or open all"),
+        _key("less_than_sign", "sort_next(-1)", "Sort before", "sort-before", "sort by the column before", "<"),
+        _key("greater_than_sign", "sort_next(1)", "Sort next", "sort-next", "sort by the next column", ">"),
+        _key("S", "sort", "Sort", "sort", "sort by any column"),
+        _key("I", "invert", "Invert", "invert", "sort the other way round"),
+        _key("o", "freeze", "Freeze order", "freeze", "keep the order while values go on"),
+        _key("F", "follow", "Follow", "follow", "follow the process wherever it goes, until the cursor moves"),
+        _key("space", "tag", "Tag", "tag", "tag the process, or take its tag away", "Space"),
+        _key("c", "tag_subtree", "Tag subtree", "tag-subtree", "tag the process and all below it"),
+        _key("u", "untag", "Untag all", "untag", "take all tags away"),
+        _key("C", "columns", "Columns", "columns", "choose the columns"),
     ]
 
     class FilterWanted(Message):
