@@ -30,6 +30,7 @@ from nsview.host.history import History, advance
 from nsview.host.model import Identity
 from nsview.host.snapshot import PF_KTHREAD, take
 from nsview.host.threads import Thread
+from nsview.tui.comfort.applied import Keeper
 from nsview.tui.processes.choosers import ChooseColumns, ChooseOne
 from nsview.tui.processes.command import command_pieces
 from nsview.tui.processes.detail import Detail, Details, ThreadSeen
@@ -480,6 +481,17 @@ def test_more_columns_than_fit_leave_the_command_its_room() -> None:
         await until(lambda: "CGROUP" in lines_of(app.table)[0])
         assert "COMMAND" in lines_of(app.table)[0]
         assert {len(line) for line in lines_of(app.table)} == {78}
+
+    play(script)
+
+
+def test_pane_keeps_how_the_table_is_liked_and_recalls_it() -> None:
+    async def script(app: PaneApp, pilot: Pilot[None]) -> None:
+        app.pane.recall({"tree": False, "kernel": True, "columns": ["ppid"]})
+        await settled(app, lambda view: not view.tree and view.kernel)
+        await until(lambda: "PPID" in lines_of(app.table)[0])
+        assert app.pane.kept()["columns"] == ["ppid"]
+        assert isinstance(app.pane, Keeper)
 
     play(script)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -16,10 +17,11 @@ from nsview.host.threads import Thread
 from nsview.tui.processes.arrangement import BOUNDARY
 from nsview.tui.processes.detail import Detail, ThreadSeen
 from nsview.tui.processes.filter_line import parsed
+from nsview.tui.processes.kept import kept, recalled
 from nsview.tui.processes.presets import presets
 from nsview.tui.processes.rows import Rows
 from nsview.tui.processes.scene import CommandLines
-from nsview.tui.processes.view import AS_TREE, Sort, View
+from nsview.tui.processes.view import AS_TREE, Reference, Sort, View
 
 
 def drawn(rows: Rows) -> list[str]:
@@ -305,6 +307,36 @@ def test_a_zombie_says_how_it_ended_before_it_is_reaped():
 def test_without_events_the_end_is_all_that_is_known():
     rows = Rows(history(snapshot(record(5), at=1), snapshot(at=2)))
     assert (rows[1].gone, rows[1].exit) == (True, None)
+
+
+# What is remembered.
+
+
+def test_view_comes_back_from_json_as_it_was_liked_without_what_was_looked_for():
+    liked = View(Reference.INIT, tree=False, flat_sort=Sort("rss", True), threads=True, kernel=True, boundaries=True)
+    looked = replace(liked, filter=parsed("pid=7"), tagged=frozenset([(5, 5)]), audit=True, follow=(5, 5))
+    stored = json.loads(json.dumps(kept(looked, ("cwd", "pss"))))
+    assert recalled(stored, AS_TREE) == (liked, ("cwd", "pss"))
+    assert recalled(json.loads(json.dumps(kept(AS_TREE, None))), AS_TREE) == (AS_TREE, None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [],
+        "x",
+        {"tree": 1, "reference": "me", "sorts": [["nowhere", True], 3], "columns": 5},
+        {"sorts": [[]], "reference": [], "kernel": None},
+        {"reference": "marked", "sorts": {"a": 1}},
+    ],
+)
+def test_view_is_as_new_where_the_file_makes_no_sense(value: object):
+    assert recalled(value, AS_TREE) == (AS_TREE, None)
+
+
+def test_columns_that_are_no_more_are_left_out():
+    assert recalled({"columns": ["cwd", "gone", 3]}, AS_TREE) == (AS_TREE, ("cwd",))
 
 
 # Command lines.

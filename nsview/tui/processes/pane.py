@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,6 +18,7 @@ from nsview.tui.hues import Ordinals
 from nsview.tui.processes.detail import NOTHING_READ, Detail, Details
 from nsview.tui.processes.filter_line import FilterLine
 from nsview.tui.processes.find_line import FindLine
+from nsview.tui.processes.kept import kept, recalled
 from nsview.tui.processes.reading import Read, Reader, Wanted
 from nsview.tui.processes.table import ProcTable
 from spawner.namespaces import KINDS
@@ -29,6 +31,9 @@ class ProcessPane(Vertical):
     ProcessPane { border-subtitle-align: left; }
     ProcessPane ProcTable { height: 1fr; }
     """
+
+    KEPT_AS = "processes"
+    """What is remembered of it from one start to the next, as comfort/applied.py asks."""
 
     class Detailed(Message):
         """The lane has read something."""
@@ -82,6 +87,18 @@ class ProcessPane(Vertical):
     def table(self) -> ProcTable:
         """The table."""
         return self.query_one(ProcTable)
+
+    def kept(self) -> Any:
+        """Return how a person likes the table."""
+        return kept(self.table.view, self.table.chosen)
+
+    def recall(self, value: Any) -> None:
+        """Arrange the table as it was liked before."""
+        view, chosen = recalled(value, self.table.view)
+        if chosen is not None:
+            self.table.choose_columns(chosen)
+        if view != self.table.view:
+            self.table.want(view)
 
     # Details.
 

@@ -10,6 +10,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from nsview.host.columns.column import DEAR
 from nsview.tui.processes.choosers import ChooseColumns, ChooseOne, Offer
 from nsview.tui.processes.columns import OWN
 from nsview.tui.processes.painted_rows import PaintedRows
@@ -17,6 +18,8 @@ from nsview.tui.processes.presets import presets
 from nsview.tui.processes.scene import COLUMNS, TABLE_COLUMNS
 from nsview.tui.processes.view import Sort, View
 
+_READ_OF_ALL = "(read of every process) "
+"""Of a column to sort by that a process's record does not have."""
 _REFERENCES = "the next: parent, pid 1, nsview, the process marked"
 
 
@@ -191,7 +194,11 @@ class ProcTable(PaintedRows):
 
     def action_sort(self) -> None:
         """Offer every column to sort by."""
-        offers = [Offer(column.name, column.name, column.help) for column in COLUMNS]
+        offers = [
+            Offer(column.name, column.name, f"{_READ_OF_ALL if column.cost else ''}{column.help}")
+            for column in COLUMNS
+            if column.cost < DEAR
+        ]
         where = "siblings in the tree" if self.view.tree else "the list"
         self.app.push_screen(ChooseOne(f"Sort {where} by", offers, self.view.sort.column), self._sort_chosen)
 
