@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from leftovers import Census, until
+from nobody import Runner
 from timeline_app import at_the_start, container
 
 from nsview.host.difference import DiffRow
@@ -205,7 +206,7 @@ def test_what_is_not_there_is_not_read() -> None:
 
 
 def test_looks_at_one_process_that_only_waits_are_the_same() -> None:
-    assert held_facts.differences(look(os.getpid()), look(os.getpid())) == ()
+    assert held_facts.differences(look(os.getpid()), look(os.getpid()))[0] == ()
 
 
 def test_what_we_do_to_a_file_that_both_have_open_is_not_what_the_child_did(stepper: Stepper) -> None:
@@ -341,3 +342,31 @@ def test_launch_that_cannot_be_tried_out_says_why_and_is_not_tried_again(stepper
     stepper.wait(1, lambda state: state.exit is not None)
     assert len(errors) == 1
     assert "ENOENT" in str(errors[0])
+
+
+SCRIPT = """
+import os, queue
+from nsview.tui.launching.launcher import Launcher
+from spawner import IDMapping, Spec, Stdio
+
+told = queue.Queue()
+launcher = Launcher(told.put)
+launcher.start()
+ids = (IDMapping(0, os.geteuid()),)
+launcher.launch(Spec(args=("true",), namespaces=frozenset({"user", "uts"}), uid_mappings=ids, hostname="box",
+                     stdio=Stdio.NULL), lambda plan: 0)
+plan = told.get().launched.plan
+launcher.step_to(1, len(plan.steps) - 1)
+while (launched := told.get().launched).held < len(plan.steps) - 1:
+    pass
+for changes in launched.changes:
+    if changes.first <= changes.last and plan.steps[changes.first].label in ("sethostname", "write uid_map"):
+        print([row.attribute for row in changes.rows], *changes.unknown, sep="|")
+launcher.close()
+"""
+
+
+def test_without_privilege_what_may_not_be_read_is_unknown_and_not_unchanged(nobody: Runner) -> None:
+    done = nobody("python", "-c", SCRIPT)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["['uid map']|host name|domain name", "[]|host name|domain name"]

@@ -28,6 +28,7 @@ from nsview.tui.timeline.words import (
     steps_worded,
     sums,
     traced,
+    unknown_words,
     why,
     wrapped,
 )
@@ -296,6 +297,8 @@ def test_changes_are_worded_with_who_did_them_and_unknown_is_a_question_mark() -
     assert steps_worded(acts, plan()) == "3 sethostname and move link of the parent"
     assert changes_title(Changes(3, 3), plan()) == "Nothing that is read was changed by 3 sethostname"
     assert changes_title(Changes(3, 3, unread="gone"), plan()) == "What 3 sethostname changed is unknown: gone"
+    assert unknown_words(Changes(3, 3)) == ""
+    assert unknown_words(Changes(3, 3, unknown=("host name", "a\nb"))) == "? not told: host name, a\\nb"
     alone = Changes(0, -1, birth=True, rows=(row("a", "1", "2"),))
     assert changes_title(alone, plan()) == "Other than in nsview since clone3 (1)"
 
@@ -318,7 +321,7 @@ async def test_held_child_looks_as_kept(size: tuple[int, int]) -> None:
         Changes(0, 0, rows=()),
         Changes(1, 1, rows=(row("uid map", "none yet", "0→1000 ×1"),)),
         Changes(2, 2, rows=()),
-        Changes(3, 3, rows=(row("host name", "vm", "box"),)),
+        Changes(3, 3, rows=(row("host name", "vm", "box"),), unknown=("domain name",)),
     )
     app = TimelineApp()
     async with app.run_test(size=size) as pilot:

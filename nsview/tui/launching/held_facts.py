@@ -39,6 +39,7 @@ class Look:
 class Changes:
     """What differed between two looks at a held child.
 
+    ``unknown`` are the attributes that the kernel tells of neither time: whether they changed nobody knows.
     The steps ``first`` to ``last`` of the plan were done between the two; ``birth``: the call that made the child
     too, and the look before was at ourselves. ``acts`` are the labels of what we did for it meanwhile, as its parent.
     ``unread`` says why there are no ``rows``, if there was no second look.
@@ -52,6 +53,7 @@ class Changes:
     unread: str = ""
     running: bool = False
     acts: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     def covers(self, index: int | None) -> bool:
         """Tell whether a step of the plan (None: the call that made the child) was done between the two looks."""
@@ -80,9 +82,16 @@ def look(pid: int, start_time: int | None = None) -> Look:
     return Look(facts, details, sharing)
 
 
-def differences(before: Look, after: Look) -> tuple[DiffRow, ...]:
-    """Return a row for each attribute that is another now, or became known or unknown. Pure."""
-    return tuple(row for row in _compared(before, after) if row.same is not True and row.parent != row.child)
+def differences(before: Look, after: Look) -> tuple[tuple[DiffRow, ...], tuple[str, ...]]:
+    """Return a row for each attribute that is another now, or became known or unknown; and those unknown. Pure.
+
+    Whether something is shared with us is no more than a guess where kcmp says nothing, and is left out of the unknown.
+    """
+    compared = [*_compared(before, after)]
+    changed = tuple(row for row in compared if row.same is not True and row.parent != row.child)
+    return changed, tuple(
+        row.attribute for row in compared if row.parent is None and row.child is None and row.section != "sharing"
+    )
 
 
 def _compared(before: Look, after: Look) -> Iterator[DiffRow]:

@@ -361,7 +361,8 @@ class Launcher:
         self._looks[number] = now
         if before is None:
             return replace(done, unread="what it was like before could not be read")
-        return replace(done, rows=held_facts.differences(before, now))
+        rows, unknown = held_facts.differences(before, now)
+        return replace(done, rows=rows, unknown=unknown)
 
     def _look_at(self, pid: int, start_time: int | None) -> Look | None:
         try:

@@ -13,7 +13,7 @@ from nsview.host.difference import DiffRow
 from nsview.tui.cell_text import fitted
 from nsview.tui.launching.held_facts import Changes
 from nsview.tui.line_list import LineList
-from nsview.tui.timeline.words import change_words, changes_title
+from nsview.tui.timeline.words import change_words, changes_title, unknown_words
 from spawner import Plan
 
 
@@ -50,15 +50,16 @@ class ChangesList(LineList):
         super().__init__()
         self.title = ""
         self.rows: tuple[DiffRow, ...] = ()
+        self.unknown = ""
 
     def show(self, changes: Changes, plan: Plan) -> None:
         """Show what changed between two looks."""
-        title = changes_title(changes, plan)
-        if (title, changes.rows) == (self.title, self.rows):
+        title, unknown = changes_title(changes, plan), unknown_words(changes)
+        if (title, changes.rows, unknown) == (self.title, self.rows, self.unknown):
             return
-        self.title, self.rows = title, changes.rows
+        self.title, self.rows, self.unknown = title, changes.rows, unknown
         self._strips.clear()
-        self.cursor_line = 0 if self.rows else None
+        self.cursor_line = 0 if self.line_count else None
         self.lines_changed()
         self.refresh()
         self.jump_to(0)
@@ -72,8 +73,8 @@ class ChangesList(LineList):
 
     @property
     def line_count(self) -> int:
-        """Number of changes."""
-        return len(self.rows)
+        """Number of changes, and a line for what is unknown."""
+        return len(self.rows) + bool(self.unknown)
 
     def line_key(self, index: int) -> Hashable:
         """Name all that a line shows."""
@@ -84,11 +85,11 @@ class ChangesList(LineList):
         return Strip([Segment(fitted(self.title, width), self.look("changes--header"))], width)
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
-        """Draw a change."""
-        row = self.rows[index]
-        section = f"{fitted(row.section, 12)} " if width >= 60 else ""
-        unknown = row.parent is None or row.child is None
-        text = fitted(change_words(row), width - len(section))
+        """Draw a change, or what is unknown."""
+        row = self.rows[index] if index < len(self.rows) else None
+        section = f"{fitted('' if row is None else row.section, 12)} " if width >= 60 else ""
+        unknown = row is None or row.parent is None or row.child is None
+        text = fitted(self.unknown if row is None else change_words(row), width - len(section))
         segments = [
             Segment(section, self.look("changes--section")),
             Segment(text, self.look("changes--unknown" if unknown else "changes--row")),

@@ -19,7 +19,7 @@ from nsview.tui.launching.held_facts import Changes
 from nsview.tui.launching.launcher import Launched
 from nsview.tui.launching.wording import condition
 from nsview.tui.timeline.lines import StepLine
-from nsview.tui.timeline.words import change_words, changes_title, details
+from nsview.tui.timeline.words import change_words, changes_title, details, unknown_words
 from spawner import Mechanism, Spec, SpecError, compile_spec
 
 
@@ -56,6 +56,8 @@ class StepDetails(ModalScreen[None]):
             for row in self._changes.rows:
                 lines.append(Content.assemble((f"{row.section:12} ", "dim"), change_words(row)))
                 lines.append(Content.styled(f"{'':13}{printable(f'{row.why}; {row.source}')}", "dim"))
+            if self._changes.unknown:
+                lines.append(Content(unknown_words(self._changes)))
         return Content("\n").join(lines)
 
 

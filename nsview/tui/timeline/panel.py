@@ -224,8 +224,8 @@ class Timeline(Vertical):
         box.display = changes is not None
         if changes is not None and launched is not None:
             room = max(2, self.size.height // 3)
-            box.styles.height = min(len(changes.rows) + 1, room)
             box.show(changes, launched.plan)
+            box.styles.height = min(box.line_count + 1, room)
 
     def _changes_of(self, line: StepLine) -> Changes | None:
         """Find what was seen to change when this step, perhaps with others, was done."""

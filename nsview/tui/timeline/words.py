@@ -155,6 +155,11 @@ def changes_title(changes: Changes, plan: Plan) -> str:
     return f"{verb} {by}{own} ({len(changes.rows)})"
 
 
+def unknown_words(changes: Changes) -> str:
+    """Say what of the child the kernel does not tell us, so that it may have changed too; empty where there is none."""
+    return printable(f"? not told: {', '.join(changes.unknown)}") if changes.unknown else ""
+
+
 def change_words(row: DiffRow) -> str:
     """Word one change: ``host name: vm → box``; what came and went first, where that can be told."""
     told = f"{row.delta}  " if row.delta and len(row.delta) > 1 and row.delta != "own" else ""
