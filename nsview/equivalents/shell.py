@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from nsview.equivalents.account import Account
 from nsview.equivalents.equivalent import Caller
 
-_WIDTH = 100
+_WIDTH = 72
 """Cells that a command line of one line may have."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

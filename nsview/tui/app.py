@@ -39,6 +39,7 @@ from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.header import HeaderLine
 from nsview.tui.keys import bindings
 from nsview.tui.launching import warden
+from nsview.tui.launching.copy_as import copy_launch
 from nsview.tui.launching.form import hold_before
 from nsview.tui.launching.launcher import Born, Changed, Failed
 from nsview.tui.launching.panel import LaunchPanel
@@ -431,12 +432,20 @@ class NsviewApp(App[None]):
 
     @work
     async def action_copy(self) -> None:
-        """Ask what to copy about the process under the cursor."""
+        """Ask what to copy: of a launch where one has the keys, else about the process under the cursor."""
+        if self.panes.pane_of(self.focused) in ("launch", "timeline"):
+            self.action_copy_as()
+            return
         frame, who = self.desk.frame, self.desk.process
         record = None if frame is None or who is None else frame.rows.record_of(who)
         if frame is not None and record is not None:
             own = frame.snapshot.records.get(os.getpid())
             await copy_about(self, record, None if own is None else own.ns)
+
+    def action_copy_as(self) -> None:
+        """Show a launch in other words: what the launch panel says where that has the keys, else the one in front."""
+        in_panel = self.panes.pane_of(self.focused) == "launch"
+        copy_launch(self, self.query_one(LaunchPanel), None if in_panel else self.launches.front)
 
     def action_picture(self) -> None:
         """Keep a picture of the screen in a file."""

@@ -72,7 +72,13 @@ KEYS: tuple[Key, ...] = (
         Key(act.keys, f"act('{act.name}')", f"act.{act.name}", act.label, act.sentence, act.footer, act.display)
         for act in ACTS
     ),
-    Key("D", "compare_marked", "diff.compare", "Compare", "compare two that are tagged, or the marked with the one under the cursor"),
+    Key(
+        "D",
+        "compare_marked",
+        "diff.compare",
+        "Compare",
+        "compare two that are tagged, or the marked with the one under the cursor",
+    ),
     Key("left_square_bracket", "child(-1)", "child.previous", "Previous", "the launch before", display="["),
     Key("right_square_bracket", "child(1)", "child.next", "Next", "the launch after", display="]"),
     Key(
@@ -84,7 +90,14 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("z,f11", "zoom", "pane.zoom", "Zoom", "the pane alone, or all of them again", display="z"),
     Key("p", "pause", "screen.pause", "Pause", "let the picture stand still, or live again"),
-    Key("y", "copy", "process.copy", "Copy", "copy about the process: its number, its command line, nsenter's for it"),
+    Key(
+        "y",
+        "copy",
+        "process.copy",
+        "Copy",
+        "copy about the process: number, command line, nsenter's; where a launch is: as Y",
+    ),
+    Key("Y", "copy_as", "launch.copy", "Copy as", "the launch in other words: unshare, bwrap, docker, C, Python"),
     Key("ctrl+o", "jump", "screen.jump", "Jump", "letters over all that can have the keys; typing one goes there"),
     Key("f10", "picture", "screen.picture", "Picture", "a picture of the screen, as an SVG file"),
     Key("question_mark,f1", "help", "screen.help", "Help", "help on the pane", footer=True, display="?"),
