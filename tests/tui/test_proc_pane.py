@@ -388,7 +388,7 @@ def test_word_that_may_become_a_column_is_not_in_force_until_it_is_meant() -> No
 def test_names_of_columns_are_completed() -> None:
     async def script(app: PaneApp, pilot: Pilot[None]) -> None:
         await pilot.press("slash", *"pid>1 switc")
-        await until(lambda: app.query_one(Input)._suggestion)
+        await until(lambda: app.query_one(FilterLine).query_one(Input)._suggestion == "pid>1 switches")
         await pilot.press("right")
         await until(lambda: app.query_one(FilterLine).text == "pid>1 switches")
 
