@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
-from golden import screen_text
+from golden import assert_golden, screen_text
 from leftovers import Census
+from made_up_launch import launched
 from screen import SIZES, lines_of, until
 from test_app import launch, running
 from textual import events
+from textual.app import App, ComposeResult
 from textual.widgets import Footer
 
+import nsview.tui.app
+from nsview.tui.desk import Desk
 from nsview.tui.keys import LEAVE_TERMINAL
 from nsview.tui.panes import Panes
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.children_bar import ChildrenBar, fitting
 from nsview.tui.terminal.pane import TerminalPane
+from nsview.tui.terminal.search_line import SearchLine
+from spawner import Exit
 
 
 @pytest.mark.parametrize(
@@ -116,3 +125,53 @@ async def test_history_is_looked_back_at_in_the_pane(size: tuple[int, int], noth
         await pilot.press("escape")
         await until(lambda: not terminal.looking.active)
         assert app.focused is terminal
+
+
+class PaneApp(App[None]):
+    """The pane alone, on made-up launches."""
+
+    CSS_PATH = Path(nsview.tui.app.__file__).with_name("app.tcss")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = Desk(self)
+
+    def compose(self) -> ComposeResult:
+        pane = TerminalPane(self.desk)
+        pane.add_class("pane")
+        pane.border_title = "5 Terminal"
+        yield pane
+
+
+@pytest.mark.parametrize("size", [(50, 12), (78, 20), (198, 56)])
+@pytest.mark.parametrize("look", ["end", "back", "search"])
+async def test_pane_looks_as_kept(size: tuple[int, int], look: str, nothing_left: Census) -> None:
+    app = PaneApp()
+    app.desk.launcher.start()
+    async with app.run_test(size=size) as pilot:
+        pane = app.query_one(TerminalPane)
+        for number, more in enumerate(({"exit": Exit(3, None, False, None)}, {}, {}), 1):
+            app.desk.launches.put(launched(7, number, **more))
+        app.desk.launches.chosen = 2
+        master, slave = os.openpty()
+        await pane.add(2, master)
+        app.desk.on_launch.publish(app.desk.launches.front)
+        terminal = pane.terminal_of(2)
+        assert terminal is not None
+        terminal.focus()
+        await until(lambda: terminal.has_focus and terminal.size)
+        os.write(slave, b"".join(b"line %d of what a program wrote\n" % number for number in range(1, 201)) + b"$ ")
+        await until(lambda: terminal.text().endswith("$"))
+        if look != "end":
+            await pilot.press("shift+pageup", "shift+pageup")
+        if look == "search":
+            await pilot.press("shift+f3")
+            await until(lambda: isinstance(app.focused, SearchLine))
+            await pilot.press(*"line 77", "enter")
+            await until(lambda: any("line 77 " in line for line in lines_of(terminal)))
+        await until(lambda: "Esc Esc" in screen_text(app))
+        await pilot.pause()
+        assert_golden(app, f"terminal-{look}")
+        os.close(slave)
+        await until(lambda: not terminal.attached)
+    app.desk.launcher.close()

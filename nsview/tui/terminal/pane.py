@@ -15,10 +15,11 @@ from nsview.tui.desk import Desk
 from nsview.tui.launching.launcher import Launched
 from nsview.tui.launching.wording import condition
 from nsview.tui.terminal.children_bar import ChildrenBar, tab
-from nsview.tui.terminal.search_line import SearchLine
+from nsview.tui.terminal.search_line import SearchLine, SearchRow
 from nsview.tui.terminal.terminal import ChildTerminal
 
 _LEAVING = "Esc Esc leaves · F12 full screen · Shift+PgUp looks back"
+_LEAVING_SHORT = "Esc Esc leaves · F12 full screen"
 _ENDED = "{how} · Esc leaves"
 _FULL = "F12 or Esc Esc leaves "
 _FULL_ENDED = "Esc leaves "
@@ -63,7 +64,7 @@ class TerminalPane(Vertical):
         nothing = Static("A launched program gets its terminal here.", id="no-terminal", markup=False)
         yield ChildrenBar(id="children")
         yield ContentSwitcher(nothing, initial="no-terminal", id="terminals")
-        yield SearchLine(placeholder="look for: Enter or Up older, Down newer, Esc done", id="terminal-search")
+        yield SearchRow()
         yield Static(id="full-screen-line", markup=False)
 
     def on_mount(self) -> None:
@@ -127,7 +128,7 @@ class TerminalPane(Vertical):
         if front.exit is not None:
             return printable(_ENDED.format(how=condition(front)))
         if self.has_focus_within:
-            return _LEAVING
+            return _LEAVING if self.size.width > len(_LEAVING) + 4 else _LEAVING_SHORT
         return printable(f"{front.pid} {condition(front, self._states.get(front.number, ''))}")
 
     def _draw_line(self, front: Launched | None) -> None:
@@ -147,10 +148,7 @@ class TerminalPane(Vertical):
     @on(ChildTerminal.SearchWanted)
     def _begin_search(self, message: ChildTerminal.SearchWanted) -> None:
         message.stop()
-        line = self.query_one(SearchLine)
-        line.add_class("-open")
-        line.value = ""
-        self.call_after_refresh(line.focus)
+        self.query_one(SearchRow).open()
 
     @on(SearchLine.Wanted)
     def _search(self, message: SearchLine.Wanted) -> None:
@@ -166,7 +164,7 @@ class TerminalPane(Vertical):
     @on(SearchLine.Left)
     def _end_search(self, message: SearchLine.Left) -> None:
         message.stop()
-        self.query_one(SearchLine).remove_class("-open")
+        self.query_one(SearchRow).close()
         if self._front_terminal is not None:
             self._front_terminal.focus()
 
@@ -184,5 +182,5 @@ class TerminalPane(Vertical):
         self.call_after_refresh(self.show_launches)
 
     def on_resize(self) -> None:
-        """Fit the full screen's line."""
-        self._draw_line(self._desk.launches.front)
+        """Fit what is said to the room."""
+        self.show_launches()

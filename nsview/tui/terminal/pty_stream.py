@@ -136,6 +136,8 @@ class PtyStream:
 
     def _go_on(self) -> None:
         self._rest = None
+        if self.closed:
+            return
         self._loop.add_reader(self._fd, self._read)
         if self._text:  # nobody tells when there is something here
             self._read()
