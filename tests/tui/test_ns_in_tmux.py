@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from leftovers import Census
+from nobody import Runner
 from tmux import Tmux
 
 NSVIEW = (sys.executable, "-m", "nsview")
@@ -32,12 +33,12 @@ def test_a_childs_namespaces_are_followed_listed_and_left(term: str, nothing_lef
         assert found is not None
         assert int(found[1]) != ours
         terminal.keys("Escape")
-        terminal.wait_for(r"all \d+", "INODE", rf"{ours} ")
-        terminal.keys("u")
+        terminal.wait_for(r"all \d+", "INODE", "m1 ")
+        terminal.keys("z", "u")
         terminal.wait_for(rf"{ours} ", rf"{found[1]} +1 ", lambda screen: "│m1 " not in screen)
         terminal.keys("t", "t")
         terminal.wait_for("owner tree")
-        terminal.keys("l")
+        terminal.keys("z", "l")
         terminal.wait_for(r"Namespaces of \d+ sh")
         terminal.keys("q")
         assert terminal.wait_for_end() == 0
@@ -54,5 +55,16 @@ def test_without_colours_the_chosen_kind_and_the_cursor_are_seen(nothing_left: C
         reversed_lines = [line for line in lines if re.search(r"\x1b\[(?:\d+;)*7m", line)]
         assert any("U " in line for line in reversed_lines), "the chosen kind"
         assert any("U1" in line for line in reversed_lines), "the cursor"
+        terminal.keys("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_without_privilege_it_says_how_much_is_not_to_be_known(nobody: Runner, nothing_left: Census) -> None:
+    with Tmux(nobody.command("python", "-m", "nsview"), 80, 24, env=nobody.environment()) as terminal:
+        terminal.wait_for("1 Processes", "not root")
+        terminal.keys("3", "u")
+        terminal.wait_for(r"uts:\[\d+\] u1 \S+ · \d+ process(es)?, \d+ unknown", "host name", "searched .* not all")
+        terminal.keys("R")
+        terminal.wait_for(r"namespaces in \d+\.\d s; not", "looked")
         terminal.keys("q")
         assert terminal.wait_for_end() == 0

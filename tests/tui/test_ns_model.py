@@ -314,6 +314,7 @@ def test_words_say_where_one_is_and_how_old_the_search_is() -> None:
     assert titles.search_words(None, False, None) == ""
     assert titles.title(FOUND[OWN["n"]], Ordinals(), True) == "net:[22] n1 web · 2 processes"
     assert titles.title(FOUND[BOUND], Ordinals(), True) == "net:[32] n1 quiet · no processes"
+    assert titles.title(FOUND[BOUND], Ordinals(), True, 7) == "net:[32] n1 quiet · no processes, 7 unknown"
     assert titles.title(replace(FOUND[OWN["n"]], keepers=Keepers()), Ordinals(), False) == "net:[22] ✝ gone"
 
 

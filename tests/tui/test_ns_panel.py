@@ -450,6 +450,8 @@ def test_a_namespace_that_cannot_be_known_is_a_question_mark() -> None:
         await app.shows("m?", "T?")
         await app.shows("mnt:[?]")
         await app.shows("The kernel does not let us know")
+        app.desk.look_at(SHELL.identity)
+        await app.shows("mnt:[11]", "2 processes, 1 unknown")
 
     play(script)
 

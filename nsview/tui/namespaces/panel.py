@@ -191,7 +191,7 @@ class NamespacePanel(Vertical):
             widget.show(titles.unknown_title(self._kind, subject), Detail(), note, marks, same)
         else:
             here = namespace.inode in self.picture.found
-            title = titles.title(namespace, self._desk.ordinals, here)
+            title = titles.title(namespace, self._desk.ordinals, here, self.picture.unknown)
             widget.show(title, self.picture.detail, titles.READING, marks, same)
             if self._seeking is not None and (widget.seek(self._seeking) or self.picture.content):
                 self._seeking = None

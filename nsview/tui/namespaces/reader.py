@@ -24,6 +24,7 @@ from nsview.wording.inside.mount_changes import SCREEN_READERS
 from nsview.wording.inside.reading import inside
 from nsview.wording.inside.section import Inside, Section
 from nsview.wording.namespace import keepers, members
+from spawner.namespaces import KINDS
 
 SEARCH_EVERY, READ_EVERY = 15.0, 4.0
 """Seconds from one search to the next, and from one look inside the namespace that is shown to the next."""
@@ -76,7 +77,8 @@ class Searched:
 @dataclass(frozen=True, slots=True)
 class Picture:
     """All there is to show for a wish. ``namespace`` is the subject, as last seen if it is gone; ``detail`` its lines,
-    of which those of the content are missing until ``content`` is true.
+    of which those of the content are missing until ``content`` is true. ``unknown`` is how many processes may be in
+    it or not: the kernel does not tell us.
     """
 
     wish: Wish
@@ -86,6 +88,7 @@ class Picture:
     counts: Counter[str]
     namespace: Namespace | None
     detail: Detail
+    unknown: int
     content: bool
     searched: Searched | None
 
@@ -224,6 +227,7 @@ class NamespaceReader:
             counts(found),
             subject,
             Detail() if subject is None else self._detail(subject, snapshot, found, wish, content),
+            0 if subject is None else _unknown(subject, snapshot),
             content is not None,
             searched,
         )
@@ -315,6 +319,13 @@ class NamespaceReader:
             # The app's event loop was closed without stop(): nobody is left to tell.
             for lane in self._lanes:
                 lane.end()
+
+
+def _unknown(namespace: Namespace, snapshot: Snapshot) -> int:
+    """Count the processes of which it is not to be known in which namespace of that kind they are."""
+    at = KINDS.index(namespace.kind)
+    untold = (record for record in snapshot.records.values() if record.ns[at] is None)
+    return sum(not record.is_zombie and not record.is_exiting for record in untold)
 
 
 def _key(namespace: Namespace) -> _Key:

@@ -30,14 +30,18 @@ NO_MATCH = "Nothing matches the filter: Esc takes it away."
 NONE_OF_THIS_KIND = "There is none of this kind."
 
 
-def title(namespace: Namespace, ordinals: Ordinals, here: bool) -> str:
-    """Word which namespace it is, how it is numbered and called, and how many are inside; or that it is gone."""
+def title(namespace: Namespace, ordinals: Ordinals, here: bool, unknown: int = 0) -> str:
+    """Word which namespace it is, how it is numbered and called, and how many are inside; or that it is gone.
+
+    ``unknown`` processes may be inside as well.
+    """
     if not here:
         return f"{reference(namespace)} ✝ gone"
     count = len(namespace.members)
     inside = f"{count or 'no'} process{'' if count == 1 else 'es'}"
     called = "" if namespace.name is None else f" {namespace.name}"
-    return f"{reference(namespace)} {numbered(ordinals, namespace)}{called} · {inside}"
+    perhaps = f", {unknown} unknown" if unknown else ""
+    return f"{reference(namespace)} {numbered(ordinals, namespace)}{called} · {inside}{perhaps}"
 
 
 def unknown_title(kind: NamespaceKind | None, inode: int | None) -> str:
