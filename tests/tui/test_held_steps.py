@@ -264,6 +264,13 @@ def test_below_a_reaper_the_process_that_waits_is_looked_at(stepper: Stepper) ->
     assert int(status.partition("CapEff:")[2].split()[0], 16) == 1 << 0 | 1 << 5
 
 
+def test_what_was_made_before_the_child_is_not_where_its_changes_are_told(stepper: Stepper) -> None:
+    held = stepper.launch(container(init=True))
+    steps = [step for step in steps_of(held) if step.state.done]
+    assert [step.label for step in steps] == ["make the reaper", "clone3"]
+    assert [step.changed for step in steps] == [None, len(held.changes[0].rows)]
+
+
 def test_held_child_killed_from_elsewhere_has_ended_where_it_waited(stepper: Stepper) -> None:
     held = stepper.launch(container())
     stepper.launcher.step_to(1, 4)

@@ -93,6 +93,11 @@ def test_until_exec_is_not_told_of_a_child_that_was_held_and_unknown_where_nobod
     assert returned(Run((), None)) is None
 
 
+def test_posix_spawn_returns_when_the_program_runs() -> None:
+    (birth,) = events(0, Mechanism.POSIX_SPAWN, birth=2_000_000)
+    assert until_exec(Run((birth,), 2_150_000)) == 2_000_000
+
+
 def test_differences_and_ratios_are_worded() -> None:
     assert [signed(ns) for ns in (None, 0, 1500, -2_000_000)] == ["", "0 ns", "+1.50 µs", "−2.00 ms"]
     assert [times(ratio) for ratio in (None, 0.05, 12, 164, 1e6)] == ["", "×0.05", "×12.00", "×164", "×>10⁵"]

@@ -67,8 +67,8 @@ class Launched:
 
     @property
     def executed(self) -> bool:
-        """Whether it came to run its program."""
-        return any(event.phase == "exec" and event.result == 0 for event in self.timeline)
+        """Whether it came to run its program; posix_spawn(3), which has no steps of ours, answers only then."""
+        return not self.plan.steps or any(event.phase == "exec" and event.result == 0 for event in self.timeline)
 
     @property
     def identity(self) -> tuple[int, int]:

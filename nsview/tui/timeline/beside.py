@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from nsview.tui.launching.launcher import Launched, Run
-from spawner import Event
+from spawner import Event, Mechanism
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +158,10 @@ def returned(run: Run) -> int | None:
 
 
 def until_exec(run: Run) -> int | None:
-    """Nanoseconds from the call that made the child until its program began."""
+    """Nanoseconds from the call that made the child until its program began: posix_spawn(3) returns only then."""
     birth = _birth(run.timeline)
+    if birth is not None and birth.label == Mechanism.POSIX_SPAWN:
+        return birth.duration_ns
     ends = [event.end_ns for event in run.timeline if event.phase == "exec" and event.result == 0 and event.end_ns]
     return None if birth is None or not ends else max(ends) - birth.start_ns
 

@@ -92,7 +92,7 @@ def steps_of(launched: Launched, breakpoints: Sequence[int] = ()) -> tuple[StepL
     """List what was done, in the order of its beginning, and what of the plan was not, unless the program runs."""
     looked = _looked(launched)
     done = [
-        _done(launched, event, place, event.index in breakpoints, looked.get(_key(event)))
+        _done(launched, event, place, event.index in breakpoints, looked.get(place))
         for place, event in enumerate(launched.timeline)
     ]
     if launched.executed:
@@ -143,24 +143,24 @@ def _yet(launched: Launched) -> State:
     return State.TO_COME if launched.exit is None else State.NEVER
 
 
-def _key(event: Event) -> object:
-    if event.index is not None:
-        return event.index
-    return "birth" if event.phase == "birth" else ("act", event.label)
+def is_among(changes: Changes, index: int | None, phase: str, label: str) -> bool:
+    """Tell whether a step, the call that makes the child or what the parent does was done between the two looks."""
+    if index is not None or phase == "birth":
+        return changes.covers(index)
+    return label in changes.acts
 
 
-def _looked(launched: Launched) -> dict[object, Changes]:
-    """Put what was seen to change at the last thing that was done before it was seen."""
-    found: dict[object, Changes] = {}
-    done = {event.index for event in launched.timeline}
+def _looked(launched: Launched) -> dict[int, Changes]:
+    """Put what was seen to change at the place in the timeline of the last thing done before it was seen."""
+    found: dict[int, Changes] = {}
     for changes in launched.changes:
-        last = next((index for index in range(changes.last, changes.first - 1, -1) if index in done), None)
-        if changes.acts:
-            found["act", changes.acts[-1]] = changes
-        elif last is not None:
+        among = (
+            place
+            for place, event in enumerate(launched.timeline)
+            if is_among(changes, event.index, event.phase, event.label)
+        )
+        if (last := max(among, default=None)) is not None:
             found[last] = changes
-        elif changes.birth:
-            found["birth"] = changes
     return found
 
 

@@ -32,6 +32,7 @@ from nsview.tui.timeline.lines import (
     by_duration,
     end_of_phase,
     grouped,
+    is_among,
     steps_of,
 )
 from nsview.tui.timeline.view import Nothing
@@ -232,9 +233,8 @@ class Timeline(Vertical):
         launched = self._launched
         if launched is None or not line.state.done:
             return None
-        if line.index is None and line.phase != "birth":
-            return next((one for one in launched.changes if line.label in one.acts), None)
-        return next((one for one in launched.changes if one.covers(line.index)), None)
+        among = (one for one in launched.changes if is_among(one, line.index, line.phase, line.label))
+        return next(among, None)
 
     # Looking.
 
