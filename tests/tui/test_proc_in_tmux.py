@@ -15,7 +15,7 @@ pytestmark = pytest.mark.needs("tmux")
 
 
 @pytest.mark.needs("root", "proc_connector")
-@pytest.mark.parametrize("term", ["xterm-256color", "linux"])
+@pytest.mark.parametrize("term", ["xterm-256color", "screen-256color", "linux"])
 def test_a_process_is_found_by_its_arguments_and_its_end_is_told(term: str, nothing_left: Census) -> None:
     with subprocess.Popen(["sleep", "7654.25"]) as child, Tmux(NSVIEW, 80, 24, {"TERM": term}) as terminal:
         try:

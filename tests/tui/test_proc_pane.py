@@ -314,6 +314,15 @@ def test_cursor_does_not_rest_on_a_boundary() -> None:
     play(script, past=history(snapshot(box)))
 
 
+def test_heading_names_the_process_that_is_marked_and_compared_with() -> None:
+    async def script(app: PaneApp, pilot: Pilot[None]) -> None:
+        await pilot.press("down", "m")
+        await until(lambda: lines_of(app.table)[0].rstrip().endswith("NS≠marked 5"))
+        assert next(line for line in lines_of(app.table) if "shell" in line).startswith("◎")
+
+    play(script)
+
+
 # Filter.
 
 

@@ -20,6 +20,7 @@ from nsview.tui.processes.command import command_pieces
 from nsview.tui.processes.row_list import RowList
 from nsview.tui.processes.rows import SHARED, Row
 from nsview.tui.processes.scene import TABLE_COLUMNS
+from nsview.tui.processes.view import Reference
 from spawner.namespaces import KINDS, NamespaceKind
 
 
@@ -126,7 +127,11 @@ class PaintedRows(RowList):
     def _compared(self) -> str:
         """Say what the eight cells mean now."""
         view = self.rows.view
-        return "= shared with pid 1" if view.audit else f"NS≠{view.reference.value}"
+        if view.audit:
+            return "= shared with pid 1"
+        if view.reference is Reference.MARKED and view.marked is not None:
+            return f"NS≠marked {view.marked[0]}"
+        return f"NS≠{view.reference.value}"
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
         """Draw a row."""
