@@ -58,7 +58,7 @@ async def test_a_form_is_saved_under_a_name_and_loaded_again(size: tuple[int, in
         await pilot.press(*"web", "enter")
         await until(lambda: not open_dialog(app))
         path = places.config_directory() / "profiles" / "web.toml"
-        await until(lambda: any(str(path) in note.message for note in app._notifications))
+        await until(lambda: any(note.message == "Saved web.toml" for note in app._notifications))
         assert "hostname" in path.read_text()
         app.panel.fill_preset("plain")
         await asked(app, pilot, "f3")

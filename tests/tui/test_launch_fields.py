@@ -8,10 +8,11 @@ import pytest
 from golden import assert_golden, screen_text
 from launch_panel_app import PanelApp, lying_still, running
 from screen import SIZES, until
+from textual import events
 from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Button, Select
-from textual.widgets._collapsible import CollapsibleTitle
+from textual.widgets.collapsible import CollapsibleTitle
 
 from nsview.tui.launching.form import Form, filled
 from nsview.tui.launching.pickers import NamespacePicker, Picker
@@ -83,8 +84,10 @@ async def test_what_is_typed_is_checked_explained_and_counted(size: tuple[int, i
 async def test_arrows_go_through_the_fields_and_escape_leaves_them(size: tuple[int, int]) -> None:
     async with running(size) as (app, pilot):
         view = await opened(app, pilot, "limits")
-        field(view, "--rlimit").focus()
-        await pilot.press("down")
+        await until(lambda: app.focused is field(view, "--rlimit"))
+        await pilot.press("up")
+        await until(lambda: app.focused is view.query_one(CollapsibleTitle))
+        await pilot.press("up", "down", "down", "down")
         await until(lambda: app.focused is field(view, "--cgroup-name"))
         await pilot.press("down", "down", "up")
         await until(lambda: app.focused is field(view, "--memory"))
@@ -93,6 +96,18 @@ async def test_arrows_go_through_the_fields_and_escape_leaves_them(size: tuple[i
         await until(lambda: isinstance(app.focused, NamespacePicker))
         await pilot.press("u")
         await until(lambda: app.panel.form.namespaces == {"uts"})
+
+
+async def test_keys_that_come_all_at_once_edit_in_their_order() -> None:
+    async with running() as (app, pilot):
+        view = await opened(app, pilot, "limits")
+        await until(lambda: app.focused is field(view, "--rlimit"))
+        keys = [*"NOFIL=77", *["backspace"] * 3, *"E=7", "left", "home", "delete", "N", "end", "7"]
+        for key in keys:
+            event = events.Key(key, key if len(key) == 1 else None)
+            event.set_sender(app)
+            app._driver.send_message(event)  # type: ignore[union-attr]
+        await until(lambda: app.panel.form.text("--rlimit") == "NOFILE=77")
 
 
 async def test_files_are_lines_whose_meaning_is_told_as_one_goes_through_them() -> None:

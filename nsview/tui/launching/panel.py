@@ -14,12 +14,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Button, Collapsible, Input, Label, Select, SelectionList, Static, TextArea
+from textual.widgets import Button, Input, Label, Select, SelectionList, Static, TextArea
 from textual.widgets.selection_list import Selection
 
 from nsview.host.text import printable
 from nsview.tui.collecting.lane import Lane
-from nsview.tui.launching import history
+from nsview.tui.launching import history, profiles
 from nsview.tui.launching.form import Form, Ids, Origin, Outlook, outlook
 from nsview.tui.launching.history import Entry
 from nsview.tui.launching.outlook_text import about_flag, about_row, plan_text, problems_text
@@ -27,7 +27,7 @@ from nsview.tui.launching.pickers import NamespacePicker, Picker
 from nsview.tui.launching.presets import PRESET_OF, PRESETS, Preset
 from nsview.tui.launching.profiles import Profile
 from nsview.tui.launching.prompts import HistoryPicker, ProfilePrompt
-from nsview.tui.launching.section_view import FormInput, OptionInput, OptionLines, SectionView
+from nsview.tui.launching.section_view import Fold, FormInput, OptionInput, OptionLines, SectionView
 from nsview.tui.launching.sections import SECTIONS, Row
 from spawner import Mechanism
 from spawner.flags import FLAGS, GROUPS, Flag, Group
@@ -100,7 +100,7 @@ class LaunchPanel(Vertical):
         """Whether the problems shown are those of the form: not why the last launch failed."""
         self._profile = ""
         self._sections: list[SectionView] = []
-        self._groups: dict[Group, tuple[Collapsible, Picker]] = {}
+        self._groups: dict[Group, tuple[Fold, Picker]] = {}
         self._noticed: set[str] = set()
         # Users are looked up and files looked at, perhaps over a network: never in the UI's loop.
         self._judge = Lane("nsview-outlook", self._work_out, lambda: self.post_message(self.Judged()), self._failed)
@@ -158,7 +158,7 @@ class LaunchPanel(Vertical):
         if members:
             width = max(len(flag.short) for flag in members)
             picker = Picker(*(_row(flag, width) for flag in members), id=f"flags-{group}", classes="flags")
-            self._groups[group] = Collapsible(picker, title=f"Flags · {group}: {means}", id=f"group-{group}"), picker
+            self._groups[group] = Fold(picker, title=f"Flags · {group}: {means}", id=f"group-{group}"), picker
             yield self._groups[group][0]
 
     def on_mount(self) -> None:
@@ -311,9 +311,9 @@ class LaunchPanel(Vertical):
 
     def _loaded(self, found: Profile | None) -> None:
         if found is not None:
-            self._profile = found.path.name
+            self._profile = profiles.called(found.path)
             self.fill(found.form)
-            self.notify(f"Loaded {printable(str(found.path))}", markup=False)
+            self.notify(f"Loaded {printable(self._profile)}", markup=False)
 
     @on(Button.Pressed, "#save")
     def action_save(self) -> None:
@@ -322,8 +322,8 @@ class LaunchPanel(Vertical):
 
     def _saved(self, found: Profile | None) -> None:
         if found is not None:
-            self._profile = found.path.name
-            self.notify(f"Saved {printable(str(found.path))}", markup=False)
+            self._profile = profiles.called(found.path)
+            self.notify(f"Saved {printable(self._profile)}", markup=False)
 
     @on(Button.Pressed, "#history")
     def action_history(self) -> None:

@@ -400,6 +400,11 @@ def path_of(text: str) -> Path:
     return path if path.suffix in (".toml", ".json") or "/" in text else path.with_name(f"{path.name}.toml")
 
 
+def called(path: Path) -> str:
+    """What to type for this file: its name alone where it is one of the profiles."""
+    return path.name if path.parent == directory() else str(path)
+
+
 def saved() -> list[str]:
     """Names of the profiles there are, sorted; none where their directory cannot be read."""
     try:

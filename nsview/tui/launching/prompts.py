@@ -45,7 +45,8 @@ class ProfilePrompt(ModalScreen[Profile | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Leave", id="profile.leave"),
-        Binding("down", "list", "To the list", show=False, id="profile.list"),
+        Binding("down", "name(1)", "Next name", show=False, id="profile.next"),
+        Binding("up", "name(-1)", "Name before", show=False, id="profile.previous"),
     ]
 
     def __init__(self, form: Form | None = None, name: str = "") -> None:
@@ -68,7 +69,9 @@ class ProfilePrompt(ModalScreen[Profile | None]):
             yield OptionList(compact=True, id="profiles")
             yield Static(f"In {printable(str(profiles.directory()))}", classes="foot", markup=False)
             yield Static(
-                f"Enter {'loads' if self._form is None else 'saves'}; Esc leaves", classes="foot", markup=False
+                f"Enter {'loads' if self._form is None else 'saves'}; up and down choose; Esc leaves",
+                classes="foot",
+                markup=False,
             )
 
     async def on_mount(self) -> None:
@@ -129,12 +132,16 @@ class ProfilePrompt(ModalScreen[Profile | None]):
     def _tell(self, text: str) -> None:
         self.query_one("#profile-trouble", Static).update(printable(text))
 
-    def action_list(self) -> None:
-        """Go from the line to the list."""
+    def action_name(self, by: int) -> None:
+        """Put the next name of the list into the line, or the one before."""
         found = self.query_one(OptionList)
-        found.focus()
-        if found.highlighted is None and found.option_count:
-            found.highlighted = 0
+        if not found.option_count:
+            return
+        start = -1 if by > 0 else 0
+        found.highlighted = ((start if found.highlighted is None else found.highlighted) + by) % found.option_count
+        field = self.query_one(Input)
+        field.value = found.get_option_at_index(found.highlighted).id or ""
+        field.cursor_position = len(field.value)
 
 
 class HistoryPicker(ModalScreen[tuple[Form, bool] | None]):

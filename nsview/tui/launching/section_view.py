@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Collapsible, Input, Label, SelectionList, TextArea
+from textual.widgets.collapsible import CollapsibleTitle
 from textual.widgets.selection_list import Selection
 
 from nsview.tui.launching.form import Form
 from nsview.tui.launching.pickers import Picker
 from nsview.tui.launching.sections import ON, Row, Section, Shape
+
+_EDITING = {
+    "backspace": "delete_left",
+    "ctrl+h": "delete_left",
+    "delete": "delete_right",
+    "left": "cursor_left",
+    "right": "cursor_right",
+    "home": "home",
+    "end": "end",
+}
 
 
 class FormInput(Input):
@@ -24,6 +35,17 @@ class FormInput(Input):
         Binding("up", "app.focus_previous", "Field above", show=False, id="form.up"),
         Binding("down", "app.focus_next", "Field below", show=False, id="form.down"),
     ]
+
+    async def on_key(self, event: events.Key) -> None:
+        """Edit as soon as it is this key's turn.
+
+        Actions of keys that are bound wait until the key has gone up through all of the form, and letters do not: on
+        a busy machine those typed after a backspace would come before it.
+        """
+        if event.key in _EDITING:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(_EDITING[event.key])
 
 
 class OptionInput(FormInput):
@@ -73,10 +95,19 @@ class OptionLines(TextArea):
             self.action_cursor_down()
 
 
-class SectionView(Collapsible):
+class Fold(Collapsible):
+    """A part of the form that can be closed; up and down go past its title."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "app.focus_previous", "Field above", show=False, id="form.fold-up"),
+        Binding("down", "app.focus_next", "Field below", show=False, id="form.fold-down"),
+    ]
+
+
+class SectionView(Fold):
     """A section, whose rows are made when it is first opened; closed it tells what is set in it.
 
-    Posts ``Edited`` for each change of a row.
+    Who opens it is in its first row. Posts ``Edited`` for each change of a row.
     """
 
     class Edited(Message):
@@ -117,6 +148,8 @@ class SectionView(Collapsible):
         event.stop()
         await self._rows_view.make(self._form)
         self._rows_view.mark(self._wrong)
+        if self.app.focused is self.query_one(CollapsibleTitle):
+            self._rows_view.focus_first()
 
 
 def set_in(section: Section, form: Form) -> str:
@@ -182,6 +215,10 @@ class _Rows(Vertical):
                     lines.text = form.text(row.key)
             if self._picker is not None:
                 self._picker.tick({place for place, row in enumerate(self._ticks) if form.text(row.key)})
+
+    def focus_first(self) -> None:
+        """Give the keys to the first row."""
+        self.query("OptionInput, OptionLines, Picker").first().focus()
 
     def mark(self, wrong: Mapping[str, str]) -> None:
         """Mark the rows that cannot be read."""
