@@ -47,6 +47,24 @@ async def test_f8_and_f7_change_nice_by_one_and_say_what_it_is_now(nothing_left:
             await until(lambda: os.getpriority(os.PRIO_PROCESS, process.pid) == before)
 
 
+async def test_nice_changes_once_for_each_press_and_a_dialog_is_asked_once(nothing_left: Census) -> None:
+    with child() as process:
+        async with acting() as (app, pilot):
+            await look_at(app, process.pid)
+            before = os.getpriority(os.PRIO_PROCESS, process.pid)
+            for _press in range(3):
+                app.action_act("nice-up")
+            await said(app, f"nice is {before + 3}")
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) == before + 3
+            await until(lambda: not [worker for worker in app.workers if worker.group == "act"])
+            for _press in range(3):
+                app.action_act("nice")
+            await dialog(app)
+            await pilot.press("escape")
+            await until(lambda: not [worker for worker in app.workers if worker.group == "act"])
+            assert len(app.screen_stack) == 1
+
+
 @pytest.mark.needs("root")
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_exact_nice_value_is_checked_as_it_is_typed(size: tuple[int, int], nothing_left: Census) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 
@@ -27,6 +28,11 @@ def put_cursor_on(terminal: Tmux, pid: int) -> None:
     terminal.wait_for("q Quit")
     terminal.keys("End")
     terminal.wait_for(f"[─━] {pid} sleep · ")
+
+
+def _underlined(terminal: Tmux, word: str) -> bool:
+    """Whether the line of the dialog with this word is underlined."""
+    return any(re.search(rf"\x1b\[[0-9;]*\b4m[^│]*{word}", line) for line in terminal.screen(escapes=True).splitlines())
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
@@ -55,6 +61,8 @@ def test_without_colours_the_choice_is_still_to_be_seen(nothing_left: Census) ->
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == before + 1
         terminal.keys("k")
         terminal.wait_for(r"whom \[this\]")
+        assert until(lambda: _underlined(terminal, "SIGTERM")), "the mark is to be seen without colours"
+        assert not _underlined(terminal, "SIGKILL")
         terminal.type("stop")
         terminal.keys("Enter")
         terminal.wait_for(r"Send SIGSTOP to \d+ sleep\?", "Cancel +Send")

@@ -50,12 +50,21 @@ class Actor:
         self._subject = subject
         self._tagged = tagged
         self._said_read_only: float | None = None
+        self._doing = 0
+        self._in_turn = asyncio.Lock()
 
     def begin(self, act: Act) -> None:
-        """Begin an act, unless acting is switched off; returns at once."""
+        """Begin an act, unless acting is switched off; returns at once.
+
+        While one is under way only those that come one after another (``repeats``) are taken: a key pressed twice
+        before its dialog is there asks once.
+        """
         if self.desk.read_only:
             self.say_read_only()
             return
+        if self._doing and not act.repeats:
+            return
+        self._doing += 1
         self.app.run_worker(self._do(act), name=f"act {act.name}", group="act")
 
     def say_read_only(self) -> None:
@@ -67,11 +76,14 @@ class Actor:
 
     async def _do(self, act: Act) -> None:
         try:
-            await act.run(self)
+            async with self._in_turn:
+                await act.run(self)
         except ProcessGoneError as error:
             self.complain(f"Process {error.pid} is gone.")
         except OSError as error:  # of a call that no act expects to fail so
             self.complain(refusal(act.label, error))
+        finally:
+            self._doing -= 1
 
     # What acts are made of.
 

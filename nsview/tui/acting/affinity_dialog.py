@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import SelectionList
+from textual.widgets.selection_list import Selection
 
 from nsview.tui.acting.dialog import ActDialog
 from nsview.tui.acting.settings import AFFINITY
 from nsview.tui.acting.whom import Choices
+from nsview.tui.launching.pickers import Picker
 
 
 class AffinityDialog(ActDialog):
@@ -31,12 +32,12 @@ class AffinityDialog(ActDialog):
 
     def body(self) -> Iterable[Widget]:
         """Return the list."""
-        yield SelectionList[int](*((f"cpu {cpu}", cpu, cpu in self._now) for cpu in self._cpus), compact=True)
+        yield Picker(*(Selection(f"cpu {cpu}", cpu, cpu in self._now) for cpu in self._cpus), compact=True)
 
     @property
     def ticked(self) -> frozenset[int]:
         """The CPUs that are ticked."""
-        return frozenset(self.query_one(SelectionList).selected)
+        return frozenset(self.query_one(Picker).selected)
 
     def call(self) -> str:
         """Return the call with what is ticked."""
@@ -48,11 +49,11 @@ class AffinityDialog(ActDialog):
 
     def action_all(self) -> None:
         """Tick all."""
-        self.query_one(SelectionList).select_all()
+        self.query_one(Picker).select_all()
 
     def action_invert(self) -> None:
         """Tick those that are not, and no others."""
-        self.query_one(SelectionList).toggle_all()
+        self.query_one(Picker).toggle_all()
 
     def action_set(self) -> None:
         """Leave with what is ticked, if anything is."""

@@ -95,6 +95,7 @@ class ActDialog(ModalScreen[Answer | None]):
     ActDialog .call { color: $text-accent; height: auto; max-height: 2; }
     ActDialog .dialog { max-height: 100%; }
     ActDialog Input { background: $boost; }
+    ActDialog OptionList:nocolor > .option-list--option-highlighted { text-style: underline; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Leave", id="act.leave"),

@@ -26,7 +26,7 @@ class Act:
     """One act: its name, Textual's name of its keys, its word in the footer, what it does in one sentence.
 
     ``dangerous`` ones ask before they do anything that cannot be undone. ``needs`` says who may, in the kernel's
-    words. ``run`` asks and does.
+    words. ``run`` asks and does. One that ``repeats`` is done as often as its key is pressed, one after another.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Act:
     needs: str
     run: Callable[[Actor], Awaitable[None]]
     dangerous: bool = False
+    repeats: bool = False
     footer: bool = False
     display: str | None = None
 
@@ -93,8 +94,24 @@ ACTS: tuple[Act, ...] = (
         freeze_or_thaw,
         dangerous=True,
     ),
-    Act("nice-down", "f7", "Nice −", "nice one lower: more CPU time", "CAP_SYS_NICE or the limit nice", lower_nice),
-    Act("nice-up", "f8", "Nice +", "nice one higher: less CPU time", "the same user, or CAP_SYS_NICE", raise_nice),
+    Act(
+        "nice-down",
+        "f7",
+        "Nice −",
+        "nice one lower: more CPU time",
+        "CAP_SYS_NICE or the limit nice",
+        lower_nice,
+        repeats=True,
+    ),
+    Act(
+        "nice-up",
+        "f8",
+        "Nice +",
+        "nice one higher: less CPU time",
+        "the same user, or CAP_SYS_NICE",
+        raise_nice,
+        repeats=True,
+    ),
     Act("nice", "R", "Nice", "set its nice value", "the same user; CAP_SYS_NICE to lower it", set_nice),
     Act("affinity", "a", "CPUs", "choose the CPUs it may run on", "the same user, or CAP_SYS_NICE", set_affinity),
     Act("io-priority", "i", "I/O", "set class and level of its I/O", "the same user, or CAP_SYS_NICE", set_io_priority),
