@@ -67,7 +67,7 @@ def test_without_colours_the_choice_is_still_to_be_seen(nothing_left: Census) ->
         terminal.keys("Enter")
         terminal.wait_for(r"Send SIGSTOP to \d+ sleep\?", "Cancel +Send")
         terminal.keys("Enter")
-        terminal.wait_for("q Quit")
+        terminal.wait_for(lambda screen: "Cancel" not in screen)
         assert state(process.pid) == "S"
         terminal.keys("q")
         assert terminal.wait_for_end() == 0
