@@ -111,6 +111,10 @@ def _security(account: Account, caller: Caller, line: shell.Line) -> None:
     in_user = "user" in new_namespaces(spec)
     if in_user:
         account.note("In a user namespace bwrap gives no capability that it does not have outside.")
+    if caller.uid and not in_user:
+        account.note("Run without privilege, bwrap makes a user namespace too, in which the ids stay as they are.")
+    if caller.uid:
+        account.note("Run without privilege, bwrap empties the bounding set, and makes ambient what --cap-add names.")
     if caller.uid and in_user and is_root_inside(spec, caller) and spec.capabilities is None:
         line.add("--cap-add", "ALL")
     if names is not None:

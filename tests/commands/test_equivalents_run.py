@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from leftovers import Census
+from nobody import Runner
 from parsed import spec
 
 from nsview.equivalents import FORMAT_OF, Caller
 from spawner import Spec, Stdio, launch
+from spawner.oci import File
 
 ENV = {"PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
 
@@ -80,6 +84,8 @@ BWRAP = frozenset({"ns mnt", "status NoNewPrivs", "mount"})
 """What bwrap always does: a mount namespace, no_new_privs."""
 BWRAP_CAPS = BWRAP | {"status CapBnd", "status CapInh", "status CapAmb"}
 """It leaves the bounding set, and keeps capabilities through execve as ambient ones."""
+OWN_USER = frozenset({"ns user", "uid_map", "gid_map", "setgroups"})
+"""Without privilege it makes a user namespace whether it is asked to or not, and says so."""
 NONE: frozenset[str] = frozenset()
 ROOT = ("--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink",
         "usr/lib64", "/lib64", "--symlink", "usr/sbin", "/sbin", "--proc", "/proc")  # fmt: skip
@@ -198,3 +204,65 @@ def test_a_launch_in_other_words_is_the_same_launch(
         apart -= one.otherwise.get(name, NONE)
         wrong |= {(name, fact): (ours.get(fact), theirs.get(fact)) for fact in apart}
     assert wrong == {}
+
+
+ROOTLESS = {
+    "root inside": case("-r", "-u", "--hostname", "box", bwrap=BWRAP_CAPS),
+    "same inside": case("-c", bwrap=BWRAP_CAPS),
+    "container": case("-mnpUui", "-r", "--mount-proc", "--hostname", "box", bwrap=BWRAP_CAPS),
+    "no capabilities": case("-r", "--cap-drop", "ALL", bwrap=BWRAP_CAPS),
+    "files": case(*ROOT, "--dev", "/dev", "-pu", "-r", formats=(*EXACT, "bwrap"), bwrap=BWRAP_CAPS),
+    "limits": case("--rlimit", "NOFILE=64", "--nice", "5", "--no-new-privs", bwrap=BWRAP_CAPS | OWN_USER),
+}
+
+
+@pytest.mark.needs("root", "userns", "bwrap")
+@pytest.mark.parametrize("title", ROOTLESS)
+def test_without_privilege_it_is_the_same_launch_too(title: str, nobody: Runner, nothing_left: Census) -> None:
+    one = ROOTLESS[title]
+    words = [*one.words, "--", "sh", "-c", PROBE]
+
+    def by_nobody(*command: str, **options: Any) -> str:
+        done = subprocess.run(
+            nobody.command(*command), env=ENV, cwd="/", capture_output=True, text=True, timeout=60, **options
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+    ours = facts(by_nobody("nsview", "run", *words, stdin=subprocess.DEVNULL))
+    wrong: dict[tuple[str, str], object] = {}
+    for name in one.formats:
+        text = by_nobody("nsview", "run", "--as", name, *words, stdin=subprocess.DEVNULL)
+        if name == "c":
+            # Not in tmp_path, which is closed to others.
+            with tempfile.TemporaryDirectory() as directory:
+                os.chmod(directory, 0o755)
+                program = f"{directory}/launch"
+                build = ["gcc", "-x", "c", "-Wall", "-Werror", "-o", program, "-"]
+                subprocess.run(build, input=text, text=True, check=True)
+                said = by_nobody("sh", "-c", program, stdin=subprocess.DEVNULL)
+        elif name == "python":
+            said = by_nobody("python", "-", input=text)
+        else:
+            said = by_nobody("bash", "-c", text, stdin=subprocess.DEVNULL)
+        theirs = facts(said)
+        apart = {fact for fact in ours.keys() | theirs.keys() if ours.get(fact) != theirs.get(fact)}
+        apart -= one.otherwise.get(name, NONE)
+        wrong |= {(name, fact): (ours.get(fact), theirs.get(fact)) for fact in apart}
+    assert wrong == {}
+
+
+@pytest.mark.needs("root")
+def test_what_goes_into_a_profile_and_through_descriptors_runs_as_printed(tmp_path: Path, nothing_left: Census) -> None:
+    """The text for `nsview run` as a shell takes it: contents by <(…), and what has no option in a profile."""
+    asked = replace(
+        spec(*ROOT, "--dev", "/dev", "--", "sh", "-c", "cat /etc/x; cat /proc/self/personality; echo $0"),
+        personality=0x0040000,
+        argv0="named",
+    )
+    asked = replace(asked, mounts=(*asked.mounts, File(destination="/etc/x", content=b"100% 'x'\n")))
+    found = FORMAT_OF["nsview"].write(asked, Caller(os.geteuid(), os.getegid(), ENV))
+    assert "personality = 262144" in found.text
+    done = run_text("nsview", found.text, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "100% 'x'\n00040000\nnamed\n"
