@@ -189,6 +189,14 @@ async def test_what_was_refused_is_not_remembered() -> None:
         assert not history.path().exists()
 
 
+async def test_nothing_is_remembered_of_who_wants_that() -> None:
+    async with running() as (app, _pilot):
+        app.panel.remembers = False
+        app.panel.want()
+        await until(lambda: app.wanted)
+    assert not history.path().exists()
+
+
 async def test_nothing_launched_yet_is_said() -> None:
     async with running() as (app, pilot):
         await asked(app, pilot, "f4")

@@ -12,6 +12,7 @@ from nsview.host.text import printable
 from nsview.tui.comfort import remembered
 from nsview.tui.comfort.bound import all_bound
 from nsview.tui.comfort.settings import Settings, theme_for
+from nsview.tui.launching.panel import LaunchPanel
 
 
 def apply(
@@ -60,6 +61,7 @@ def begin(app: App[None], settings: Settings) -> None:
         except OSError as error:
             app.notify(printable(f"Nothing is remembered: {error.filename}: {error.strerror}"), markup=False)
     apply(app, settings, memory)
+    app.query_one(LaunchPanel).remembers = settings.remember
     for keeper in _keepers(app):
         if keeper.KEPT_AS in memory:
             keeper.recall(memory[keeper.KEPT_AS])

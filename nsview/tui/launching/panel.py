@@ -93,6 +93,8 @@ class LaunchPanel(Vertical):
         self.form = Form()
         self.origin = Origin(privileged, dict(os.environ))
         self.outlook = Outlook()
+        self.remembers = True
+        """Whether launches go into the history."""
         self._read_only = read_only
         self._judged: Form | None = None
         self._wanted = False
@@ -419,7 +421,7 @@ class LaunchPanel(Vertical):
             return
         self._wanted = self._judged is not self.form
         if not self._wanted:
-            if self.outlook.plan is not None:
+            if self.outlook.plan is not None and self.remembers:
                 self._remember(self.form)
             self.post_message(self.Wanted(self.form, self.outlook))
 
