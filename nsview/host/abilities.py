@@ -340,6 +340,8 @@ ABILITIES: tuple[Ability, ...] = (
 def summary(standing: Standing) -> str:
     """Say in one sentence what its capabilities are worth."""
     effective = standing.credentials.effective
+    if standing.kernel_thread:
+        return "A thread of the kernel's own: it runs no program, and is held by no rule for programs."
     if effective is None:
         return "What capabilities it has cannot be told."
     every = (1 << standing.last + 1) - 1

@@ -52,6 +52,7 @@ class Standing:
     last: int
     sets: Mapping[str, int | None]
     no_new_privs: int | None
+    kernel_thread: bool
     seccomp: int | None
     seccomp_filters: int | None
     label: str | None
@@ -113,6 +114,7 @@ def standing_of(process: PinnedProcess) -> Standing | None:
         last=last_capability(),
         sets={key: _mask(status, key) for key in CAPABILITY_SETS},
         no_new_privs=_number(status, "NoNewPrivs"),
+        kernel_thread=bool((_flags(process.read("stat")) or 0) & PF_KTHREAD),
         seccomp=_number(status, "Seccomp"),
         seccomp_filters=_number(status, "Seccomp_filters"),
         label=None if security is None else security.label,
@@ -219,7 +221,7 @@ def _shows_machine(process: PinnedProcess, mounts: tuple[Mount, ...] | None) -> 
         return False
     if any(option.startswith("hidepid=") and option != "hidepid=off" for option in at.super_options):
         return None
-    if process.names("root/proc") is None:
+    if process.stat("root/proc") is None:
         return None
     flags = _flags(process.read(f"root/proc/{_KTHREADD}/stat"))
     return flags is not None and bool(flags & PF_KTHREAD)

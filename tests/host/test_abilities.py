@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from attempts import ATTEMPTS, Others, try_all
-from children import end, fork_and
+from children import call, end, fork_and
 
 from nsview.host.abilities import ABILITIES, Verdict, findings, lost_and_gained, summary
 from nsview.host.process import PinnedProcess
@@ -182,6 +183,74 @@ def test_what_a_child_lost_beside_its_parent_is_named(others):
     assert changes["become root by set-user-ID"] is False
     assert "create user namespaces" not in changes
     assert True not in changes.values()
+
+
+def standing_after(action: Callable[[], object]) -> tuple[Standing, object]:
+    """Fork a child that acts; return how it stands then, and what it found."""
+    pid, found = fork_and(action)
+    try:
+        with PinnedProcess(pid) as process:
+            standing = standing_of(process)
+    finally:
+        end(pid)
+    assert standing is not None
+    return standing, found
+
+
+def refused(action: Callable[[], object]) -> int:
+    """Return the kernel's errno, 0 for success."""
+    try:
+        action()
+    except OSError as error:
+        return error.errno or -1
+    return 0
+
+
+@pytest.mark.needs("root")
+def test_in_a_changed_root_no_user_namespace_can_be_made():
+    def change() -> int:
+        os.chroot("/usr")
+        return refused(lambda: call("unshare", 0x10000000))
+
+    standing, found = standing_after(change)
+    assert found == errno.EPERM
+    assert verdict(standing, "create user namespaces") == Verdict(
+        False, "its root directory is not its mount namespace's: unshare(2) answers EPERM"
+    )
+
+
+@pytest.mark.needs("root", "mount_namespace")
+def test_where_proc_sys_is_read_only_uid_0_cannot_write_to_it_either():
+    def cover() -> int:
+        call("unshare", 0x20000)
+        call("mount", b"none", b"/", None, 0x4000 | 0x40000, None)
+        call("mount", b"/proc/sys", b"/proc/sys", None, 0x1000, None)
+        call("mount", b"none", b"/proc/sys", None, 0x1000 | 0x20 | 1, None)
+        return refused(lambda: os.close(os.open("/proc/sys/vm/swappiness", os.O_WRONLY)))
+
+    standing, found = standing_after(cover)
+    assert found == errno.EROFS
+    assert verdict(standing, "write to /proc/sys") == Verdict(False, "/proc/sys is mounted read-only")
+
+
+@pytest.mark.needs("root")
+def test_a_saved_uid_can_be_taken_back():
+    def lend() -> int:
+        os.setresuid(1000, 1000, 0)
+        call("prctl", 4, 1, 0, 0, 0)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(refused(lambda: os.setresuid(0, 0, 0)) & 0x7F)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    standing, found = standing_after(lend)
+    assert found == 0
+    assert verdict(standing, "become another user").can is True
+    assert verdict(standing, "become root by set-user-ID").can is True
+
+
+def test_a_thread_of_the_kernel_is_said_to_be_one(ours):
+    assert "kernel's own" in summary(replace(ours, kernel_thread=True))
 
 
 @pytest.fixture

@@ -380,6 +380,7 @@ def test_the_panel_as_it_looks(size):
         await made_up_pair(app)
         app.panel.show((*ROWS, row("sharing", "VM", "its own", "its own", same=False)))
         await until(lambda: app.find("≠ uts") and "why uts" in app.text("why"))
+        await pilot.pause()
         assert_golden(app, "diff")
 
     play(script, size)

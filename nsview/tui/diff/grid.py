@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -104,15 +104,6 @@ class DiffGrid(LineList):
             super().__init__()
             self.line = line
 
-    class Fold(Message):
-        """A person wants a section folded, or unfolded."""
-
-        def __init__(self, section: str, folded: bool) -> None:
-            """Say which."""
-            super().__init__()
-            self.section = section
-            self.folded = folded
-
     class Whole(Message):
         """A person wants to read all of a row."""
 
@@ -121,11 +112,16 @@ class DiffGrid(LineList):
             super().__init__()
             self.line = line
 
-    def __init__(self, ordinals: Ordinals) -> None:
-        """Begin with nothing to show; ``ordinals`` number the namespaces."""
+    def __init__(self, ordinals: Ordinals, fold: Callable[[str, bool], None]) -> None:
+        """Begin with nothing to show; ``ordinals`` number the namespaces.
+
+        ``fold`` is told which section a person wants folded or not, and shows the lines anew before it returns: so
+        the next key finds what is seen.
+        """
         super().__init__()
         self.lines: tuple[Line, ...] = ()
         self._ordinals = ordinals
+        self._fold = fold
         self._changed: frozenset[tuple[str, str]] = frozenset()
         self._sizes: tuple[int, Widths] | None = None
 
@@ -167,7 +163,7 @@ class DiffGrid(LineList):
         """Fold or unfold at a heading; ask for the whole value elsewhere."""
         line = self.line
         if isinstance(line, Heading):
-            self.post_message(self.Fold(line.section, not line.folded))
+            self._fold(line.section, not line.folded)
         else:
             self.action_whole()
 
@@ -176,7 +172,7 @@ class DiffGrid(LineList):
         line = self.line
         if isinstance(line, Heading):
             if not line.folded:
-                self.post_message(self.Fold(line.section, True))
+                self._fold(line.section, True)
         elif line is not None:
             section = section_of(line)
             self.move_cursor(next(i for i, it in enumerate(self.lines) if name_of(it) == (section, "")))
@@ -186,7 +182,7 @@ class DiffGrid(LineList):
         line = self.line
         if isinstance(line, Heading):
             if line.folded:
-                self.post_message(self.Fold(line.section, False))
+                self._fold(line.section, False)
             else:
                 self.action_cursor_down()
 
@@ -202,7 +198,7 @@ class DiffGrid(LineList):
             return
         index = self.top_line() + offset.y - 1
         if index < self.line_count and isinstance(line := self.lines[index], Heading):
-            self.post_message(self.Fold(line.section, not line.folded))
+            self._fold(line.section, not line.folded)
 
     @property
     def line_count(self) -> int:

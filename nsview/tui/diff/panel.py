@@ -128,13 +128,14 @@ class DiffPanel(Vertical):
     def compose(self) -> ComposeResult:
         """Title, grid, and the lines about the row under the cursor."""
         yield Static(id="diff-title", markup=False)
-        yield DiffGrid(self._desk.ordinals)
+        yield DiffGrid(self._desk.ordinals, self._fold)
         yield Static(id="diff-why", markup=False)
 
     def on_mount(self) -> None:
         """Begin to follow the machine."""
         self._comparer.start()
         self._desk.on_frame.subscribe(self, self._looked)
+        self._desk.on_launch.subscribe(self, lambda _launched: self._ask())
         self._draw()
 
     def on_unmount(self) -> None:
@@ -333,15 +334,14 @@ class DiffPanel(Vertical):
 
     # Keys.
 
-    def on_diff_grid_fold(self, event: DiffGrid.Fold) -> None:
+    def _fold(self, section: str, folded: bool) -> None:
         """Fold or unfold a section; what was not read yet is read now."""
-        event.stop()
-        if event.folded:
-            self._folded.add(event.section)
-            if event.section in MORE:  # it is not kept up to date from here on
-                self._rows = tuple(row for row in self._rows if row.section != event.section)
+        if folded:
+            self._folded.add(section)
+            if section in MORE:  # it is not kept up to date from here on
+                self._rows = tuple(row for row in self._rows if row.section != section)
         else:
-            self._folded.discard(event.section)
+            self._folded.discard(section)
             self._ask()
         self._update()
 

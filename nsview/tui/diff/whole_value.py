@@ -23,6 +23,13 @@ from nsview.tui.diff.trail import Trend, sparkline
 _MASK = re.compile(r"([0-9a-f]{16}) \(\d+\)")
 _LIST = re.compile(r", | (?=[\w/+−-])")
 _LONG = 60
+_ELSEWHERE = {
+    ("files", "mounts"): "mounts",
+    ("usage", "open files"): "descriptors",
+    ("usage", "threads"): "threads",
+    ("usage", "pss"): "memory",
+}
+"""Rows that count what another section lists."""
 
 Part = tuple[str, str]
 """A text and the style it is written in."""
@@ -45,6 +52,7 @@ def _of_row(row: DiffRow, names: tuple[str, str]) -> Iterator[Part]:
     if row.same is True and row.parent == row.child:
         yield "Both\n", "bold"
         yield _listed(sides[0]), ""
+        yield from _hint(row)
         return
     for name, pieces in zip(names, sides, strict=True):
         yield f"{name}\n", "bold"
@@ -57,9 +65,15 @@ def _of_row(row: DiffRow, names: tuple[str, str]) -> Iterator[Part]:
                 yield f"Only {name}\n", "bold"
                 yield _listed(alone), ""
                 yield "\n", ""
+    yield from _hint(row)
     if row.delta:
         yield "Δ ", "bold"
         yield f"{printable(row.delta)}\n", ""
+
+
+def _hint(row: DiffRow) -> Iterator[Part]:
+    if (row.section, row.attribute) in _ELSEWHERE:
+        yield f"The section {_ELSEWHERE[row.section, row.attribute]} has more of this: unfold it.\n", "italic"
 
 
 def _of_trend(line: Trend, names: tuple[str, str]) -> Iterator[Part]:

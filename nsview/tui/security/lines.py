@@ -85,8 +85,8 @@ def explained(line: Line | None, landlock: bool | None) -> Content:
             unless = ""
             if verdict.can and line.finding.ability.landlock and landlock is None:
                 unless = " Unless Landlock holds it, of which the kernel tells nobody."
-            said = f"{printable(verdict.why)}.{change}{unless}\n"
-            return Content.assemble((f"{MARKS[verdict.can]}: ", "bold"), said, (_asked(line.finding), "dim"))
+            said = f"{printable(verdict.why)}.{unless}\n"
+            return Content.assemble((f"{MARKS[verdict.can]}{change}: ", "bold"), said, (_asked(line.finding), "dim"))
         case DiffRow():
             beside = "" if line.same is not False else f", its parent {shown(line.parent)}"
             delta = f" ({printable(line.delta)})" if line.delta else ""
@@ -95,7 +95,7 @@ def explained(line: Line | None, landlock: bool | None) -> Content:
     return Content("")
 
 
-_LOST, _GAINED = " It has lost this: its parent can.", " Its parent cannot."
+_LOST, _GAINED = ", though its parent can", ", though its parent cannot"
 
 
 def _asked(finding: Finding) -> str:

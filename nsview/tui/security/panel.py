@@ -84,6 +84,7 @@ class SecurityPanel(Vertical):
         self._reader.start()
         self._desk.on_process.subscribe(self, self._look_at)
         self._desk.on_frame.subscribe(self, self._again)
+        self._desk.on_launch.subscribe(self, lambda _launched: self._ask())
         self._look_at(self._desk.process)
         self._draw()
 
