@@ -143,6 +143,7 @@ class NamespaceReader:
         self.searching = False
         """A search is under way, or has been asked for."""
         self._tried = float("-inf")
+        self._arranged = self._took = 0.0
         self._reading: _Key | None = None
         self._arranging = Lane("nsview-namespaces", self._arrange, self._arrived, self._failing("reading namespaces"))
         self._searching: Lane[None] = Lane(
@@ -168,8 +169,9 @@ class NamespaceReader:
     def look(self, snapshot: Snapshot) -> None:
         """Arrange a new snapshot; search and read again what has become old. Not called, nothing is read."""
         self._snapshot = snapshot
-        self._arranging.ask()
         now = self._ask.clock()
+        if now - self._arranged >= 2 * self._took:  # where arranging takes long, not every frame is
+            self._arranging.ask()
         searched, content = self._searched, self._content
         took = 0.0 if searched is None else searched.took
         if not self.searching and now - self._tried > max(SEARCH_EVERY, took / SHARE):
@@ -205,6 +207,7 @@ class NamespaceReader:
         snapshot, wish, searched, content = self._snapshot, self._wish, self._searched, self._content
         if snapshot is None:
             return None
+        began = self._ask.clock()
         if snapshot is not self._members_of:
             self._members = self._ask.members(snapshot, ProcessTree(snapshot.records), self._members)
             self._members_of = snapshot
@@ -219,7 +222,7 @@ class NamespaceReader:
         if subject is not None and wanting and self._reading != _key(subject):
             self._reading = _key(subject)
             self._insides.ask()
-        return Picture(
+        picture = Picture(
             wish,
             snapshot,
             found,
@@ -231,6 +234,9 @@ class NamespaceReader:
             content is not None,
             searched,
         )
+        self._arranged = self._ask.clock()
+        self._took = self._arranged - began
+        return picture
 
     def _named(self, found: dict[int, Namespace], snapshot: Snapshot) -> dict[int, Namespace]:
         """Give those names that have none yet; what names are made of is read once for each leader."""
