@@ -39,6 +39,7 @@ from nsview.tui.processes.find_line import FindLine
 from nsview.tui.processes.pane import ProcessPane, summary
 from nsview.tui.processes.reading import Reader, Wanted
 from nsview.tui.processes.rows import Rows
+from nsview.tui.processes.scene import CommandLines
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.processes.view import Reference, Sort, View
 
@@ -537,6 +538,19 @@ def test_programs_own_name_stands_out_in_its_arguments() -> None:
     assert pieces("nginx", "nginx: worker process") == [("nginx:", "name"), (" worker process", "value")]
     assert pieces("sleep", "/very/long/way/to/sleep 60", 16) == [("sleep", "name"), (" 60", "value")]
     assert pieces("nsview", "python -m nsview") == [("nsview", "name"), ("python -m nsview", "faint")]
+
+
+def test_the_dead_keep_their_arguments_and_how_they_ended_has_its_room() -> None:
+    alive, dead = snapshot(CRON, at=1), snapshot(at=2)
+    past = advance(advance(None, alive), dead, [Event(int(1.5 * SECOND), "exit", 9, 9, exit_code=9)])
+
+    async def script(app: PaneApp, pilot: Pilot[None]) -> None:
+        kept = CommandLines()
+        kept.seen_from(alive.records)[CRON.identity] = "/usr/sbin/cron -f --and --many --more"
+        app.table.show(Rows(past, commands=kept))
+        await until(lambda: any("cron -f --an… killed by SIGKILL" in line for line in lines_of(app.table)))
+
+    play(script)
 
 
 def test_name_alone_where_there_are_no_arguments() -> None:

@@ -50,7 +50,7 @@ def _words(row: Row, room: int) -> Iterator[Piece]:
     if row.thread:
         yield comm, FAINT
         return
-    if command is None or row.gone or not command.strip() or command == f"[{comm}]":
+    if command is None or not command.strip() or command == f"[{comm}]":
         yield comm, look
         return
     program, blank, arguments = command.partition(" ")

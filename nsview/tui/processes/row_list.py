@@ -187,8 +187,11 @@ class RowList(LineList):
     # Cursor.
 
     def row(self, line: int) -> Row:
-        """Return a row with what was read of it."""
-        return self.rows.detailed(line, self.details.get(self.rows.identity_at(line), NOTHING_READ))
+        """Return a row with what was read of it; of one that is gone the arguments are still known."""
+        detail = self.details.get(self.rows.identity_at(line), NOTHING_READ)
+        if detail.command is None and (command := self.rows.command_of(self.rows.arranged.records[line])):
+            detail = replace(detail, command=command)
+        return self.rows.detailed(line, detail)
 
     def can_rest(self, index: int) -> bool:
         """Tell whether the cursor may stand on this line: not on a mark between processes."""
