@@ -44,7 +44,7 @@ def _sayable(spec: Spec, account: Account) -> Spec:
     """The Spec without what is not in its plan's steps, or only by the engine's own means."""
     if spec.stdio in (Stdio.PTY, Stdio.PIPE):
         account.cannot("stdio", "the program has the streams of whoever runs this")
-        account.cannot("window", "it goes with a terminal of the program's own")
+        account.said("window")
         spec = replace(spec, stdio=Stdio.INHERIT)
     if spec.cgroup is not None:
         account.cannot("cgroup", "a group is made as this machine has them mounted; use systemd-run --scope around it")

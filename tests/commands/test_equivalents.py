@@ -202,7 +202,7 @@ _ANYWAY = {
     ("new_session", "docker"),
     ("mount_proc", "docker"),
     ("check", "c"),
-    *(("window", name) for name in FORMAT_OF if name not in ("c", "python")),
+    *(("window", name) for name in FORMAT_OF if name != "python"),
 }
 """What such a launch does whether it is asked for or not: its terminal is as large as yours, say."""
 

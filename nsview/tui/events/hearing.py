@@ -17,8 +17,8 @@ from nsview.host.snapshot import Snapshot, take
 from nsview.tui.collecting.lane import Lane
 from nsview.tui.events.log import MOST, Entry
 
-GATHERED = 0.1
-"""Seconds in which events gather to be shown at once: each waking and each painting costs."""
+GATHERED = 0.01
+"""Seconds in which events gather: each waking costs, but what has ended by then tells nobody its program's name."""
 
 Open = Callable[[], tuple[Source, SourceRefusedError | None]]
 """As :func:`nsview.host.events.source.open_events`."""
@@ -79,6 +79,11 @@ class Hearing:
         while self._entries:
             found.append(self._entries.popleft())
         return found
+
+    @property
+    def begun(self) -> bool:
+        """Tell whether nothing can be missed any more; from then on ``about`` is as it stays."""
+        return self._narrator is not None
 
     # In the thread.
 

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from nsview.host.columns.column import by_name
@@ -29,9 +30,12 @@ from nsview.tui.events.hearing import Hearing
 from nsview.tui.events.list import EventList
 from nsview.tui.events.log import MOST, Entry
 from nsview.tui.processes.filter_line import FilterLine
+from nsview.tui.seen import is_seen
 from nsview.wording.events import cells
 
 _COLUMNS = frozenset(by_name(EVENT_COLUMNS))
+_MOMENT, _WHILE = 0.1, 1.0
+"""Seconds in which events gather to be shown at once; while nobody sees them, to be kept."""
 _EXAMPLE = "what=exit status!=0, what=exec /python/, lasted<5ms"
 
 Hear = Callable[[Callable[[], object], Callable[[Exception], object]], Hearing]
@@ -104,6 +108,7 @@ class Events(Vertical):
         self._desk = desk
         self._going: Identity | None = None
         self._waiting: list[Entry] = []
+        self._due: Timer | None = None
         self._base = ""
         self._filter = ""
         self._detailed: Entry | None = None
@@ -143,8 +148,10 @@ class Events(Vertical):
 
     @on(Heard)
     def _heard(self, message: Heard) -> None:
+        """Take what was heard, and what comes in the next moment with it: nobody reads faster."""
         message.stop()
-        self._take()
+        if self._due is None:
+            self._due = self.set_timer(_MOMENT if is_seen(self) else _WHILE, self._take)
 
     @on(Failed)
     def _failed(self, message: Failed) -> None:
@@ -152,13 +159,15 @@ class Events(Vertical):
         self.notify(printable(f"listening to events: {message.error}"), severity="error", markup=False)
 
     def _take(self) -> None:
+        self._due = None
         if self._hearing is None:
             return
         self._waiting += self._hearing.take()
         del self._waiting[:-MOST]
         if not self.paused:
             found, self._waiting = self._waiting, []
-            self.lines.note = "Nothing has happened yet." if not self.lines.record.heard else "No event matches."
+            if self._hearing.begun:
+                self.lines.note = "Nothing has happened yet." if not self.lines.record.heard else "No event matches."
             self.lines.add(found)
         self._say()
 
