@@ -42,7 +42,17 @@ def told(child: Child) -> str:
     return b"".join(parts).decode()
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+EACH = [
+    pytest.param(
+        preset,
+        marks=pytest.mark.needs(*(f"{name}_namespace" for name in sorted(preset.form.namespaces))),
+        id=preset.name,
+    )
+    for preset in PRESETS
+]
+
+
+@pytest.mark.parametrize("preset", EACH)
 def test_preset_launches_and_its_namespaces_are_new_and_no_others(preset: Preset, nothing_left: Census) -> None:
     with launch(planned(preset, "sleep 1000")) as child:
         inodes = {kind.name: os.stat(f"/proc/{child.pid}/ns/{kind.proc}").st_ino for kind in KINDS}
@@ -58,6 +68,7 @@ def test_preset_launches_and_its_namespaces_are_new_and_no_others(preset: Preset
 SAYS = 'id -u; hostname; grep -E "^(CapBnd|NoNewPrivs|Seccomp):" /proc/self/status; ls /; touch /usr/x'
 
 
+@pytest.mark.needs("user_namespace")
 @pytest.mark.parametrize("name", ["full-container", "rootless-container"])
 def test_container_has_a_root_of_its_own_and_is_bounded(name: str, nothing_left: Census) -> None:
     with launch(planned(PRESET_OF[name], f"sh -c '{SAYS}'")) as child:
@@ -75,6 +86,7 @@ def test_container_has_a_root_of_its_own_and_is_bounded(name: str, nothing_left:
     assert not Path("/usr/x").exists()
 
 
+@pytest.mark.needs("user_namespace")
 def test_sandbox_sees_the_files_and_can_change_and_reach_nothing(nothing_left: Census) -> None:
     asks = "cat /etc/passwd | wc -l; touch /etc/x; ls /tmp | wc -l; ls /sys/class/net | wc -l; wc -l < /proc/net/dev"
     with launch(planned(PRESET_OF["sandbox"], f"sh -c '{SAYS}; {asks}'")) as child:
@@ -98,6 +110,7 @@ def test_thread_like_child_shares_until_it_executes(nothing_left: Census) -> Non
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.needs("time_namespace")
 def test_a_day_ahead_is_a_day_further(nothing_left: Census) -> None:
     with launch(planned(PRESET_OF["day-ahead"], "cat /proc/uptime")) as child:
         ahead = float(told(child).split()[0]) - float(Path("/proc/uptime").read_text().split()[0])
@@ -105,6 +118,7 @@ def test_a_day_ahead_is_a_day_further(nothing_left: Census) -> None:
     assert DAY - 60 < ahead <= DAY
 
 
+@pytest.mark.needs("user_namespace")
 def test_same_ids_with_every_capability(nothing_left: Census) -> None:
     with launch(planned(PRESET_OF["unshare-same"], "sh -c 'id -u; grep CapEff /proc/self/status'")) as child:
         uid, _, effective = told(child).split()

@@ -65,8 +65,9 @@ class LaunchPanel(Vertical):
     runs. What the kernel would refuse is explained at once. **Enter** on the command line, or **F5**, launches.
 
     The sections below hold every other option of `nsview run`, by its name there: open one with **Enter**, go up
-    and down with the arrows, leave a field with **Esc**. What the option under the cursor does, and what is wrong
-    with what you typed, is said at the bottom of the form. A row for several values takes them parted by spaces.
+    and down with the arrows, give the letters back to the namespaces with **Esc**. What the option under the
+    cursor does, and what is wrong with what you typed, is said at the bottom of the form. A row for several values
+    takes them parted by spaces.
 
     **F2** saves what the form says as a profile, a file that `nsview run --profile` reads too; **F3** loads one:
     what no row can show is kept, and named. **F4** offers the launches of this and earlier sessions.
