@@ -184,6 +184,23 @@ def test_folding_by_keys(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_a_click_on_the_lines_of_the_tree_folds_and_opens(size: tuple[int, int]) -> None:
+    async def script(app: PaneApp, pilot: Pilot[None]) -> None:
+        table = app.table
+        joint = lines_of(table)[2].index("├─")
+        await pilot.click(table, offset=(joint + 1, 2))
+        await until(lambda: comms(app) == ["init", "shell", "cron"] and table.highlighted == SHELL.identity)
+        await pilot.click(table, offset=(lines_of(table)[2].index("▸3"), 2))
+        await until(lambda: "cc" in comms(app))
+        await pilot.click(table, offset=(lines_of(table)[2].index("shell"), 2))
+        await pilot.click(table, offset=(lines_of(table)[6].index("└─"), 6))
+        await until(lambda: table.highlighted == CRON.identity)
+        assert "cc" in comms(app)
+
+    play(script, size)
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_tagging_by_keys(size: tuple[int, int]) -> None:
     async def script(app: PaneApp, pilot: Pilot[None]) -> None:
         table = app.table

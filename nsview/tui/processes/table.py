@@ -12,7 +12,7 @@ from textual.message import Message
 
 from nsview.host.columns.column import DEAR
 from nsview.tui.processes.choosers import ChooseColumns, ChooseOne, Offer
-from nsview.tui.processes.columns import OWN
+from nsview.tui.processes.columns import OWN, Layout
 from nsview.tui.processes.painted_rows import PaintedRows
 from nsview.tui.processes.presets import presets
 from nsview.tui.processes.scene import COLUMNS, TABLE_COLUMNS
@@ -289,14 +289,25 @@ class ProcTable(PaintedRows):
     # Mouse.
 
     def on_click(self, event: events.Click) -> None:
-        """Sort by the heading clicked on; elsewhere as in every list."""
+        """Sort by the heading clicked on; fold or open by a click on the tree's lines; elsewhere as in every list."""
         offset = event.get_content_offset(self)
-        if offset is None or offset.y != 0:
+        if offset is None:
             return
+        layout = self.columns_at(self.line_width)
+        if offset.y == 0:
+            self._heading_clicked(offset.x, layout)
+        elif event.chain == 1 and (line := self.top_line() + offset.y - 1) < self.line_count:
+            row = self.rows[line]
+            begin = self.line_width - layout.command
+            joint = len(row.branch) + (0 if row.below is None else len(f"▸{row.below}"))
+            if not row.thread and begin <= offset.x < begin + joint and self.rows.is_parent(row.identity):
+                self.want(self.view.fold(row.identity, not self.view.is_folded(row.identity)))
+
+    def _heading_clicked(self, x: int, layout: Layout) -> None:
         place = 0
-        for column in self.columns_at(self.line_width).columns:
+        for column in layout.columns:
             place += column.width + len(column.gap)
-            if offset.x < place:
+            if x < place:
                 if column.name:
                     self.sort_by(column.name)
                 return
