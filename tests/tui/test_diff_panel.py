@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 from golden import assert_golden
@@ -539,3 +540,53 @@ def test_the_end_of_a_real_child_is_told_and_its_values_stay(nothing_left):
         assert there.app.find("namespaces 0 of 10 differ")
 
     with_a_child(script)
+
+
+def test_s_is_the_debugger_s_key_while_a_child_is_held():
+    async def script(app: PanelApp, pilot: Pilot[None]) -> None:
+        app.panel.expect("5 sh", "6 yes")
+        app.desk.launches = SimpleNamespace(front=SimpleNamespace(held=3), of=lambda identity: None)  # type: ignore[assignment]
+        await pilot.press("s")
+        assert not app.panel.subtrees
+        await pilot.press("S")
+        await until(lambda: app.panel.subtrees)
+
+    play(script)
+
+
+def test_what_is_listed_can_be_copied():
+    async def script(app: PanelApp, pilot: Pilot[None]) -> None:
+        app.panel.expect("5 sh", "6 yes")
+        app.panel.show(ROWS)
+        await pilot.press("y")
+        await until(lambda: app.clipboard.startswith("Diff 5 sh → 6 yes\nnamespaces\n"))
+        assert "\thost name\thost1\tdemo\t\n" in app.clipboard
+
+    play(script)
+
+
+def test_a_mark_waits_until_something_was_read():
+    async def script(app: PanelApp, pilot: Pilot[None]) -> None:
+        app.panel.expect("5 sh", "6 yes")
+        await pilot.press("b")
+        await until(lambda: any("Nothing was read yet" in note.message for note in app._notifications))
+        assert "Δ" not in app.text("title")
+
+    play(script)
+
+
+def test_a_trend_in_full_has_its_least_and_its_most():
+    async def script(app: PanelApp, pilot: Pilot[None]) -> None:
+        await made_up_pair(app)
+        app.panel.show(ROWS)
+        names = [getattr(getattr(line, "measure", None), "name", "") for line in app.grid.lines]
+        app.grid.move_cursor(names.index("cpu"))
+        await until(lambda: "now 1 % → 40 %; both drawn on one scale" in app.text("why"))
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, WholeValue))
+        text = str(app.screen.query(Static).first().content)
+        assert "6 yes, 40 % now" in text
+        assert "Both are drawn on one scale: full height is 40 %." in text
+        assert "6 yes: least 40 %, on average 40 %, most 40 % of 2 looks" in text
+
+    play(script)

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from golden import assert_golden
@@ -268,6 +269,7 @@ def test_a_real_child_without_privilege_is_seen_to_have_lost_it(nothing_left):
             child.kill()
 
 
+@pytest.mark.needs("user_namespace")
 def test_root_of_a_user_namespace_is_said_not_to_be_root_of_the_machine(nothing_left):
     with subprocess.Popen(["unshare", "-Ur", "sleep", "60"]) as child:
         try:
@@ -313,3 +315,26 @@ def test_without_a_parent_nothing_is_said_to_be_lost():
     assert not picture.changes
     assert {row.same for row in picture.rows} == {None}
     assert group(picture, False)[0] == Title("what it could still do", "no parent to be seen")
+
+
+def test_landlock_of_a_launch_of_ours_holds_all_that_comes_from_it(nothing_left):
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+
+            async def script(app: PaneApp, pilot: Pilot[None]) -> None:
+                landlocked = SimpleNamespace(spec=SimpleNamespace(landlock=object()))
+                of = {app.desk.me: landlocked}.get
+                app.desk.launches = SimpleNamespace(of=of, front=None)  # type: ignore[assignment]
+
+                def told() -> bool:
+                    follow(app, child.pid)
+                    return app.pane.picture is not None and app.pane.picture.subject.landlock is True
+
+                await until(told)
+                assert app.find("no ", "mount file systems", "Landlock holds it") or os.geteuid() != 0
+                landlock = next(row for row in app.pane.picture.rows if row.attribute == "landlock")
+                assert landlock.child == "yes"
+
+            play(script, (120, 40))
+        finally:
+            child.kill()
