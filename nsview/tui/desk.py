@@ -14,7 +14,8 @@ from nsview.tui.acting.read_only import ReadOnlyLauncher
 from nsview.tui.acting.signals import start_time_of
 from nsview.tui.collecting.collector import Collector, Frame
 from nsview.tui.hues import Ordinals
-from nsview.tui.launching.launcher import Launched, Launcher
+from nsview.tui.launching.launched import Launched
+from nsview.tui.launching.launcher import Launcher
 from nsview.tui.launching.launches import Launches
 
 _CAP_SYS_ADMIN = 21

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from nsview.tui.launching.launcher import Launched
+from nsview.tui.launching.launched import Launched
 from spawner import Event, Mechanism, Plan, Spec, Stdio
 from spawner.plan import Action, Result, Step
 

@@ -16,7 +16,8 @@ from timeline_app import at_the_start, container
 from nsview.host.difference import DiffRow
 from nsview.tui.launching import held_facts
 from nsview.tui.launching.held_facts import Changes, UnreadError, look
-from nsview.tui.launching.launcher import Born, Changed, Failed, Launched, Launcher, LauncherMessage, Tried
+from nsview.tui.launching.launched import Launched
+from nsview.tui.launching.launcher import Born, Changed, Failed, Launcher, LauncherMessage, Tried
 from nsview.tui.timeline.lines import steps_of
 from nsview.tui.timeline.words import changes_title
 from spawner import IDMapping, Mechanism, Plan, Spec, Stdio

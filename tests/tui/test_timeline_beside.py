@@ -12,7 +12,8 @@ from screen import SIZES, until
 from textual.widgets import OptionList
 from timeline_app import TimelineApp, container
 
-from nsview.tui.launching.launcher import Run, Tried
+from nsview.tui.launching.launched import Run
+from nsview.tui.launching.launcher import Tried
 from nsview.tui.timeline import trials
 from nsview.tui.timeline.beside import (
     Measure,

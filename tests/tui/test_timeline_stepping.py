@@ -16,7 +16,7 @@ from timeline_app import TimelineApp, at_the_start, container
 
 from nsview.tui.app import NsviewApp
 from nsview.tui.diff.panel import DiffPanel
-from nsview.tui.launching.launcher import Launched
+from nsview.tui.launching.launched import Launched
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.timeline.changes_list import ChangesList
 from nsview.tui.timeline.dialogs import StepDetails

@@ -11,7 +11,8 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 
 from nsview.tui.desk import Desk
-from nsview.tui.launching.launcher import Born, Changed, Failed, Launched
+from nsview.tui.launching.launched import Launched
+from nsview.tui.launching.launcher import Born, Changed, Failed
 from nsview.tui.timeline.grid import Waterfall
 from nsview.tui.timeline.panel import Timeline
 from spawner import IDMapping, Spec, Stdio

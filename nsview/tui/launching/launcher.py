@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from textual.message import Message
 
@@ -23,62 +23,12 @@ from nsview.network import Connector
 from nsview.tui.launching import held_facts, orphans
 from nsview.tui.launching.held_facts import Changes, Look
 from nsview.tui.launching.holding import Hold, Stops, planned, waiting
+from nsview.tui.launching.launched import Launched, Run
 from spawner import Child, Event, Exit, LaunchError, Plan, Problem, Spec, SpecError, compile_spec, launch
 from spawner.child import exit_from_pidfd
 
 END_WITHIN = 0.25
 """Seconds that programs get to end by themselves after SIGHUP, when the UI is left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """A launch as it stands: values only, safe to keep.
-
-    ``held`` is the index of the step the child waits before. ``exit`` is None while it lives; ``ended_before`` is
-    what it waited before then, if it did, and ``aborted`` whether that was our doing. ``trouble`` is what went wrong
-    after it was held, in the step it was told to do. ``goal`` is the step it shall be held before, breakpoints apart.
-    ``changes`` are what was read of it while it was held, oldest first. ``returned_ns`` is when the call that made it
-    had returned here, counted as in the timeline. ``beside`` is the launch it was made to be compared with.
-    ``oom_kills`` is how many of its control group the kernel ended for want of memory, None where none is counted.
-    """
-
-    number: int
-    spec: Spec
-    plan: Plan
-    pid: int
-    start_time: int | None
-    namespaces: tuple[tuple[str, int | None], ...]
-    timeline: tuple[Event, ...]
-    held: int | None
-    exit: Exit | None = None
-    trouble: LaunchError | None = None
-    ended_before: int | None = None
-    aborted: bool = False
-    goal: int | None = None
-    changes: tuple[Changes, ...] = ()
-    returned_ns: int | None = None
-    beside: int | None = None
-    oom_kills: int | None = None
-
-    @property
-    def was_held(self) -> bool:
-        """Whether it ever waited for a word of ours: its times have our pauses in them."""
-        return bool(self.changes)
-
-    @property
-    def executed(self) -> bool:
-        """Whether it came to run its program; posix_spawn(3), which has no steps of ours, answers only then."""
-        return not self.plan.steps or any(event.phase == "exec" and event.result == 0 for event in self.timeline)
-
-    @property
-    def identity(self) -> tuple[int, int]:
-        """Its pid and start time."""
-        return self.pid, self.start_time or 0
-
-    @property
-    def title(self) -> str:
-        """The program's name without its directory."""
-        return os.path.basename(self.spec.args[0])
 
 
 class LauncherMessage(Message):
@@ -112,14 +62,6 @@ class Failed(LauncherMessage):
         self.problems = problems
         self.error = error
         super().__init__()
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The times of one launch: its timeline, and when the call that made the child had returned here."""
-
-    timeline: tuple[Event, ...]
-    returned_ns: int | None
 
 
 class Tried(LauncherMessage):

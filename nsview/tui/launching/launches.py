@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nsview.host.model import Identity
 from nsview.tui.launching.holding import Hold, Mark, Stops, mark_of, places
-from nsview.tui.launching.launcher import Launched
+from nsview.tui.launching.launched import Launched
 from spawner import Plan
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from nsview.tui.launching.launcher import Launched
+from nsview.tui.launching.launched import Launched
 from spawner import Exit
 
 

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from nsview.host.text import printable
-from nsview.tui.launching.launcher import Launched
+from nsview.tui.launching.launched import Launched
 from nsview.tui.launching.wording import condition
 
 _ELSEWHERE = 5

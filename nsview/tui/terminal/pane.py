@@ -12,7 +12,7 @@ from textual.widgets import ContentSwitcher, Static
 from nsview.host.text import printable
 from nsview.tui.collecting.collector import Frame
 from nsview.tui.desk import Desk
-from nsview.tui.launching.launcher import Launched
+from nsview.tui.launching.launched import Launched
 from nsview.tui.launching.wording import condition
 from nsview.tui.terminal.children_bar import ChildrenBar, tab
 from nsview.tui.terminal.search_line import SearchLine, SearchRow

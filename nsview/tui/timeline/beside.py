@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from nsview.tui.launching.launcher import Launched, Run
+from nsview.tui.launching.launched import Launched, Run
 from spawner import Event, Mechanism
 
 

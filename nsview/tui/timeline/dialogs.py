@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 from nsview.host.text import printable
 from nsview.tui.launching.held_facts import Changes
-from nsview.tui.launching.launcher import Launched
+from nsview.tui.launching.launched import Launched
 from nsview.tui.launching.wording import condition
 from nsview.tui.timeline.lines import StepLine
 from nsview.tui.timeline.words import change_words, changes_title, details, unknown_words

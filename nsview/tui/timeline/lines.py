@@ -8,7 +8,7 @@ from enum import Enum
 from itertools import groupby
 
 from nsview.tui.launching.held_facts import Changes
-from nsview.tui.launching.launcher import Launched
+from nsview.tui.launching.launched import Launched
 from spawner import Event, Plan
 
 

@@ -16,7 +16,8 @@ from nsview.host.text import printable
 from nsview.tui.desk import Desk
 from nsview.tui.launching.held_facts import Changes
 from nsview.tui.launching.holding import places
-from nsview.tui.launching.launcher import Launched, Tried
+from nsview.tui.launching.launched import Launched
+from nsview.tui.launching.launcher import Tried
 from nsview.tui.timeline import trials
 from nsview.tui.timeline.beside import PairLine, Side, compared, side_of
 from nsview.tui.timeline.beside_view import BesideView, explained

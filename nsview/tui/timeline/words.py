@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from nsview.host.difference import DiffRow
 from nsview.host.text import printable
 from nsview.tui.launching.held_facts import Changes
-from nsview.tui.launching.launcher import Launched, Run
+from nsview.tui.launching.launched import Launched, Run
 from nsview.tui.launching.wording import condition
 from nsview.tui.timeline.beside import returned, until_exec
 from nsview.tui.timeline.lines import PhaseLine, State, StepLine
