@@ -52,9 +52,15 @@ class LaunchPanel(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave_field", "Leave field", show=False, id="launch.leave-field"),
-        Binding("f2", "save", "Save", show=False, id="launch.save", tooltip="save the form as a profile"),
-        Binding("f3", "load", "Load", show=False, id="launch.load", tooltip="load a profile into the form"),
-        Binding("f4", "history", "History", show=False, id="launch.history", tooltip="take up a launch of before"),
+        # First: what is typed right after one of these is for its dialog, not for who has the keys now.
+        *(
+            Binding(key, does, does.capitalize(), show=False, priority=True, id=f"launch.{does}", tooltip=tooltip)
+            for key, does, tooltip in (
+                ("f2", "save", "save the form as a profile"),
+                ("f3", "load", "load a profile into the form"),
+                ("f4", "history", "take up a launch of before"),
+            )
+        ),
     ]
 
     HELP = """
