@@ -68,6 +68,10 @@ class ChildTerminal(MouseTerminal):
         & > .child-terminal--found { background: $warning; color: $background; text-style: bold underline; }
         & > .child-terminal--match { text-style: underline bold; }
         &:ansi { background: ansi_default; color: ansi_default; }
+        &:ansi > .child-terminal--mark { background: ansi_default; color: ansi_yellow; text-style: bold reverse; }
+        &:ansi > .child-terminal--found {
+            background: ansi_default; color: ansi_yellow; text-style: bold underline reverse;
+        }
         &:nocolor > .child-terminal--mark, &:nocolor > .child-terminal--found { text-style: reverse; }
     }
     """
