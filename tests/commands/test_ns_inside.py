@@ -13,13 +13,13 @@ import pytest
 from dwellers import acting, documents, kept, shell, told
 from listed import json_of, nsview, text_of
 
-from nsview.wording.inside.network import owners_text
-from nsview.wording.inside.section import Inside
-from nsview.wording.inside.reading import inside, seconds
 from nsview.host.content.socket_owners import Owner
 from nsview.host.namespaces import discover
 from nsview.host.producer import Producer
 from nsview.host.snapshot import take
+from nsview.wording.inside.network import owners_text
+from nsview.wording.inside.reading import inside, seconds
+from nsview.wording.inside.section import Inside
 
 pytestmark = pytest.mark.needs("root", "unshare", "nsenter")
 

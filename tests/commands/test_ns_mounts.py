@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from listed import json_of, text_of
 
-from nsview.wording.inside.section import NOT_OPENED
-from nsview.wording.inside.cgroups import cgroup_inside
-from nsview.wording.inside.mounts import COLUMNS, mounts_inside
 from nsview.host.cgroups import hierarchies
 from nsview.host.process import PinnedProcess
 from nsview.host.snapshot import take
+from nsview.wording.inside.cgroups import cgroup_inside
+from nsview.wording.inside.mounts import COLUMNS, mounts_inside
+from nsview.wording.inside.section import NOT_OPENED
 
 pytestmark = pytest.mark.needs("root", "unshare", "nsenter")
 
