@@ -72,17 +72,19 @@ class Watched(Screen):
         os.write(self.master, keys)
 
     @property
-    def cursor(self) -> int:
-        """The row of the tree's cursor: the one whose second cell has another background than those around it."""
-        backgrounds = [self.board.blitter.current_buffer.get_cell(2, y)[0].bg for y in range(3, 20)]
-        usual = max(set(backgrounds), key=backgrounds.count)
-        return next((y for y, background in enumerate(backgrounds) if background != usual), -1)
+    def cursor(self) -> str:
+        """The process under the tree's cursor: of the row whose background is another than that of most."""
+        page = self.board.blitter.current_buffer
+        backgrounds = {y: page.get_cell(2, y)[0].bg for y in range(3, 20)}
+        usual = max(backgrounds.values(), key=[*backgrounds.values()].count)
+        row = next((y for y, background in backgrounds.items() if background != usual), None)
+        return "" if row is None else page.get_line_text(row)[2:12].strip()
 
     def move(self, key: bytes) -> float:
         """Seconds from a cursor key until the cursor is seen elsewhere."""
         before, began = self.cursor, time.perf_counter()
         self.write(key)
-        self.until(lambda: self.cursor not in (before, -1))
+        self.until(lambda: self.cursor not in (before, ""))
         return time.perf_counter() - began
 
 
@@ -114,7 +116,7 @@ def measure(line: str, count: int, seconds: float) -> dict[str, float]:
                 screen.write(LEAVE)
                 screen.until(lambda: screen.shows("F5 Launch"))
             screen.write(HOME)
-            screen.until(lambda: screen.cursor == 1 or screen.cursor == 0)
+            screen.until(lambda: screen.cursor == "1")
             programs = children(screen.process.pid)
             bytes_before, cpu_before = sum(map(written, programs)), screen.cpu()
             began, times, dice = time.perf_counter(), [], random.Random(7)
