@@ -66,9 +66,7 @@ class NsviewApp(App[None]):
     COMMANDS = App.COMMANDS | {Actions, Processes}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-mid"), (160, "-wide")]  # noqa: RUF012
 
-    def __init__(
-        self, *, read_only: bool = False, interval: float = 1.0, settings: Settings | None = None
-    ) -> None:
+    def __init__(self, *, read_only: bool = False, interval: float = 1.0, settings: Settings | None = None) -> None:
         """Set up; ``settings`` None: those of a person who has none, and nothing is remembered."""
         super().__init__()
         self._settings = settings
