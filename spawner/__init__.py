@@ -11,9 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spawner.child import Child, Exit
+    from spawner.child import Child
     from spawner.compile import compile_spec
     from spawner.errors import LaunchError, Problem, SpecError
+    from spawner.exit import Exit
     from spawner.kernel import Facts
     from spawner.launching import launch
     from spawner.oci import IDMapping, TimeOffset
@@ -42,7 +43,7 @@ __all__ = [
 
 _WHERE = {
     "Child": "child",
-    "Exit": "child",
+    "Exit": "exit",
     "compile_spec": "compile",
     "LaunchError": "errors",
     "Problem": "errors",

@@ -28,10 +28,11 @@ from types import TracebackType
 from spawner import _native
 from spawner import mechanism as ways
 from spawner.causes import explain
-from spawner.child import Exit, exit_from_pidfd, index_of
+from spawner.child import exit_from_pidfd, index_of
 from spawner.dangers import dangers
 from spawner.ending import WALL, wait_readable
 from spawner.errors import LaunchError, Problem, SpecError
+from spawner.exit import Exit
 from spawner.flags import BY_NAME, format_mask
 from spawner.image import NEVER, TELL_END, Image, lay_out
 from spawner.kernel import clone3_errno

@@ -11,13 +11,13 @@ import signal
 import struct
 import threading
 import time
-from dataclasses import dataclass
 from types import TracebackType
 
 from spawner import _native, procfs
 from spawner.birth import Birth
 from spawner.cgroups.group import Group
 from spawner.ending import WALL, wait_readable
+from spawner.exit import Exit
 from spawner.plan import Plan
 from spawner.reaper import NEVER_EXECUTED
 from spawner.stdio import set_window
@@ -30,27 +30,6 @@ _PIDFD_INFO_EXIT = 1 << 3
 _LONGEST_POLL = 1 << 30  # poll(2) takes an int of milliseconds
 # An older kernel lacks the ioctl (ENOTTY, EINVAL), or somebody reaped before it kept statuses (ESRCH).
 _NO_INFO = (errno.ENOTTY, errno.EINVAL, errno.ESRCH)
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a child ended: ``code`` if it exited, ``signal`` if one killed it (``core``: and it dumped core).
-
-    All None where the kernel told only that it ended. ``rusage`` is its own, as getrusage(2) has it, and None
-    where it was not ours to reap. ``executed`` is false where a signal ended it inside execve, before the new
-    program began (PF_FORKNOEXEC of the zombie).
-    """
-
-    code: int | None
-    signal: int | None
-    core: bool
-    rusage: resource.struct_rusage | None
-    executed: bool = True
-
-    @property
-    def status(self) -> int | None:
-        """As a shell has it: the exit code, or 128 + the signal."""
-        return 128 + self.signal if self.signal is not None else self.code
 
 
 class Child:

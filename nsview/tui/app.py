@@ -7,12 +7,12 @@ import gc
 import os
 import signal
 from collections.abc import Iterable
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -20,41 +20,45 @@ from textual.widgets import Footer, Input
 
 from nsview.host.model import Identity
 from nsview.host.text import printable
-from nsview.tui.acting.actor import Actor
-from nsview.tui.acting.read_only import ReadOnly
 from nsview.tui.acting.table import ACT_OF
 from nsview.tui.collecting.collector import Collector
-from nsview.tui.comfort import applied, picture
-from nsview.tui.comfort.commands import LEFT_OUT, commands
-from nsview.tui.comfort.copies import copy_about
-from nsview.tui.comfort.help import Help, text_for
-from nsview.tui.comfort.jump import jump
-from nsview.tui.comfort.providers import Actions, Processes
+from nsview.tui.comfort import applied
 from nsview.tui.comfort.settings import Settings
 from nsview.tui.comfort.settings import load as load_settings
 from nsview.tui.desk import Compare, Desk, GoTo
 from nsview.tui.diff.choice import HOW, chosen
-from nsview.tui.diff.comparer import Pair
-from nsview.tui.diff.panel import DiffPanel
+from nsview.tui.diff.pair import Pair
 from nsview.tui.header import HeaderLine
 from nsview.tui.keys import bindings
+from nsview.tui.later import find
 from nsview.tui.launching import warden
-from nsview.tui.launching.copy_as import copy_launch
-from nsview.tui.launching.form import hold_before
-from nsview.tui.launching.launcher import Born, Changed, Failed
-from nsview.tui.launching.panel import LaunchPanel
-from nsview.tui.launching.wording import launch_ending
-from nsview.tui.namespaces.panel import NamespacePanel
 from nsview.tui.panes import Panes
 from nsview.tui.processes.table import ProcTable
-from nsview.tui.terminal.children_bar import ChildrenBar
-from nsview.tui.terminal.enter_act import Enter
-from nsview.tui.terminal.pane import TerminalPane
-from nsview.tui.terminal.terminal import ChildTerminal
-from spawner import Spec
+
+if TYPE_CHECKING:
+    from textual.command import Provider
+
+    from nsview.tui.acting.actor import Actor
+    from nsview.tui.diff.panel import DiffPanel
+    from nsview.tui.launching.conductor import Conductor
+    from nsview.tui.launching.launcher import Born, Changed, Failed, Launcher
+    from nsview.tui.launching.launches import Launches
+    from nsview.tui.launching.panel import LaunchPanel
+    from nsview.tui.namespaces.panel import NamespacePanel
+    from nsview.tui.terminal.children_bar import ChildrenBar
+    from nsview.tui.terminal.enter_act import EnterWanted
+    from nsview.tui.terminal.pane import TerminalPane
 
 SETTLED = 2.0
 """Seconds after which what the start has made is there."""
+
+
+def _actions() -> type[Provider]:
+    return cast("type[Provider]", find("nsview.tui.comfort.providers:Actions"))
+
+
+def _processes() -> type[Provider]:
+    return cast("type[Provider]", find("nsview.tui.comfort.providers:Processes"))
 
 
 class NsviewApp(App[None]):
@@ -63,19 +67,65 @@ class NsviewApp(App[None]):
     TITLE = "nsview"
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
-    COMMANDS = App.COMMANDS | {Actions, Processes}
+    COMMANDS = App.COMMANDS | {_actions, _processes}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-mid"), (160, "-wide")]  # noqa: RUF012
 
-    def __init__(self, *, read_only: bool = False, interval: float = 1.0, settings: Settings | None = None) -> None:
-        """Set up; ``settings`` None: those of a person who has none, and nothing is remembered."""
+    def __init__(
+        self,
+        *,
+        read_only: bool = False,
+        interval: float = 1.0,
+        settings: Settings | None = None,
+        whole: bool = True,
+    ) -> None:
+        """Set up; ``settings`` None: those of a person who has none, and nothing is remembered.
+
+        ``whole``: all panes are made before the first picture. Else that shows the tree alone, the others are
+        imported and made right after it, and keys wait for them.
+        """
         super().__init__()
         self._settings = settings
         self.desk = desk = Desk(self, read_only=read_only, interval=interval)
-        self.launcher, self.collector, self.launches = desk.launcher, desk.collector, desk.launches
-        self.panes = Panes(desk)
-        self.actor = Actor(self, desk, self._acted_on, lambda: self.query_one(ProcTable).tagged)
+        self.collector = desk.collector
+        self.panes = Panes(desk, whole)
         self._to_select: Identity | None = desk.me
-        self._entering: Spec | None = None
+        self._memory: applied.Memory = {}
+        self._early: list[events.InputEvent] = []
+
+    @property
+    def launcher(self) -> Launcher:
+        """Who launches."""
+        return self.desk.launcher
+
+    @property
+    def launches(self) -> Launches:
+        """What was launched."""
+        return self.desk.launches
+
+    @cached_property
+    def actor(self) -> Actor:
+        """Who acts on processes."""
+        make = find("nsview.tui.acting.actor:Actor")
+        return cast("Actor", make(self, self.desk, self._acted_on, lambda: self.query_one(ProcTable).tagged))
+
+    @cached_property
+    def conductor(self) -> Conductor:
+        """Who sees to launches."""
+        return cast("Conductor", find("nsview.tui.launching.conductor:Conductor")(self))
+
+    # The panes that are imported after the first picture.
+
+    @property
+    def _diff(self) -> DiffPanel:
+        return cast("DiffPanel", self.query_one("#diff"))
+
+    @property
+    def _launch_panel(self) -> LaunchPanel:
+        return cast("LaunchPanel", self.query_one("#launch"))
+
+    @property
+    def _terminals(self) -> TerminalPane:
+        return cast("TerminalPane", self.query_one("#terminal"))
 
     # Life.
 
@@ -87,16 +137,41 @@ class NsviewApp(App[None]):
 
     def on_mount(self) -> None:
         """Start the threads, and leave in order when we are told to end."""
-        self.launcher.start()
         self.collector.start()
-        self.query_one(TerminalPane).show_launches()
         self.query_one(ProcTable).focus()
         if self._settings is not None:
-            applied.begin(self, self._settings)
+            self._memory = applied.begin(self, self._settings)
         if not self.is_headless:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, None, 128 + signal.SIGTERM)
             signal.signal(signal.SIGHUP, self._hung_up)
             self.set_timer(SETTLED, self._settle)
+        if self.panes.whole:
+            self._complete()
+
+    def _complete(self) -> None:
+        """Begin what needs all panes."""
+        self.launcher.start()
+        self._terminals.show_launches()
+        if self._settings is not None:
+            self._launch_panel.remembers = self._settings.remember
+            applied.complete(self, self._settings, self._memory)
+
+    async def _fill(self) -> None:
+        """Once the first picture is on the screen, make the other panes; then do what was typed meanwhile."""
+        painted = asyncio.Event()
+        self.screen.call_after_refresh(painted.set)
+        await painted.wait()
+        await self.panes.fill()
+        self._complete()
+        while self._early:
+            await super().on_event(self._early.pop(0))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keep what is typed until all panes are there."""
+        if isinstance(event, events.InputEvent) and not self.panes.whole:
+            self._early.append(event)
+        else:
+            await super().on_event(event)
 
     def _settle(self) -> None:
         """Let the collector of garbage begin, and pass over what is there by now: that stays.
@@ -112,7 +187,7 @@ class NsviewApp(App[None]):
 
     def _hung_up(self, number: int, _frame: FrameType | None) -> None:
         """End at once: there is no terminal to put in order, and Textual would wait for ever to write to it."""
-        self.launcher.close()
+        self.desk.close()
         os._exit(128 + number)
 
     async def end_launches(self) -> None:
@@ -121,13 +196,13 @@ class NsviewApp(App[None]):
 
     def close(self) -> None:
         """End all launched programs and the threads; returns when nothing is left. May be called again."""
-        self.launcher.close()
+        self.desk.close()
         self.collector.stop()
 
     # What the machine looks like.
 
     @on(Collector.Arrived)
-    def _frame(self) -> None:
+    async def _frame(self) -> None:
         frame = self.collector.take_frame()
         if frame is None:
             return
@@ -136,15 +211,18 @@ class NsviewApp(App[None]):
         if self._to_select is not None and table.select(self._to_select):
             self._to_select = None
         self.desk.show(frame)
-        ended = self.launches.ended
+        # Before all panes are there nothing is launched, and what launches need not be there either.
+        launched, ended = (len(self.launches), self.launches.ended) if self.panes.whole else (0, 0)
         self.query_one(HeaderLine).show(
             frame.snapshot,
-            len(self.launches) - ended,
+            launched - ended,
             ended,
             self.collector.paused,
             table.view.reference.value,
             not self.desk.privileged,
         )
+        if not self.panes.whole:
+            await self._fill()
 
     @on(Collector.Failed)
     def _collector_failed(self, message: Collector.Failed) -> None:
@@ -159,12 +237,12 @@ class NsviewApp(App[None]):
         if self._to_select is not None:
             return
         self.desk.look_at(message.identity)
-        if message.identity is None:
+        if message.identity is None or not self.panes.whole:
             return
         self._compare_with_parent(message.identity)
         launched = self.launches.of(message.identity)
         if launched is not None and launched.number != self.launches.chosen:
-            self._choose(launched.number)
+            self.conductor.choose(launched.number)
 
     @on(ProcTable.Selected)
     def _show_difference(self) -> None:
@@ -180,7 +258,7 @@ class NsviewApp(App[None]):
 
     @on(Compare)
     def _compare_two(self, message: Compare) -> None:
-        self._compare(message.parent, message.child, held=True)
+        self.compare(message.parent, message.child, held=True)
         self.action_pane("diff")
 
     def action_compare_marked(self) -> None:
@@ -192,22 +270,18 @@ class NsviewApp(App[None]):
         else:
             self.post_message(Compare(pair.parent, pair.child))
 
-    @on(DiffPanel.Released)
-    def _compare_by_cursor(self) -> None:
-        if self.desk.process is not None:
-            self._compare_with_parent(self.desk.process)
-
     def _compare_with_parent(self, child: Identity) -> None:
         """Compare with the parent, unless two that were chosen by hand are held."""
-        if self.query_one(DiffPanel).held:
+        if self._diff.held:
             return
         parent = self.query_one(ProcTable).rows.parent_of(child)
         if parent is None and self.launches.of(child) is not None:
             parent = self.desk.me
-        self._compare(parent, child)
+        self.compare(parent, child)
 
-    def _compare(self, parent: Identity | None, child: Identity, held: bool = False) -> None:
-        panel = self.query_one(DiffPanel)
+    def compare(self, parent: Identity | None, child: Identity, held: bool = False) -> None:
+        """Compare these two from now on; ``held``: until a person lets go of them."""
+        panel = self._diff
         if parent is None:
             panel.clear(f"Process {child[0]} has no parent to be compared with.")
         else:
@@ -219,124 +293,57 @@ class NsviewApp(App[None]):
         comm = launched.title if launched is not None else "?" if record is None else record.comm
         return f"{identity[0]} {printable(comm)}"
 
-    # Launching.
-
-    def action_launch(self) -> None:
-        """Launch what the panel says."""
-        self.query_one(LaunchPanel).want()
-
-    def action_launch_stopped(self) -> None:
-        """Launch what the panel says, held before its first step."""
-        self.launches.stop_at_once = True
-        self.query_one(LaunchPanel).want()
-
-    @on(LaunchPanel.Wanted)
-    def _launch(self, message: LaunchPanel.Wanted) -> None:
-        holds = self.launches.take_holds(hold_before if message.form.hold else None)
-        spec = message.outlook.spec
-        if spec is None or message.outlook.problems:
-            self.notify("Not launched: the panel says why.", severity="error")
-            self.action_pane("launch")
-            return
-        spec = replace(spec, window=self.query_one(TerminalPane).window)
-        hold, stops = holds
-        self.launcher.launch(spec, hold, breakpoints=stops)
-
-    @on(Enter)
-    def _enter(self, message: Enter) -> None:
-        self._entering = replace(message.spec, window=self.query_one(TerminalPane).window)
-        self.launcher.launch(self._entering)
-
-    @on(Born)
-    async def _born(self, message: Born) -> None:
-        launched = message.launched
-        self.launches.put(launched)
-        identity = launched.identity
-        if message.pty is not None:
-            await self.query_one(TerminalPane).add(launched.number, message.pty)
-        self.collector.launched(identity)
-        self._choose(launched.number)
-        panes = self.panes
-        panes.show("diff", focus=False)
-        watched = launched.held is not None or launched.beside is not None
-        panes.show("timeline" if watched else "terminal" if message.pty is not None else "diff")
-
-    @on(Changed)
-    def _changed(self, message: Changed) -> None:
-        launched = message.launched
-        if launched.number not in self.launches:
-            return
-        before = self.launches[launched.number]
-        self.launches.put(launched)
-        if launched.identity != before.identity:  # its plan has forked a second time
-            self.collector.exited(before.identity, f"went on as {launched.pid}")
-            self.collector.launched(launched.identity)
-        if launched.exit is not None:
-            self.collector.exited(launched.identity, launch_ending(launched))
-            self.notify(f"{launched.pid} {printable(launched.title)} {launch_ending(launched)}", markup=False)
-        elif before.held is not None and launched.held is None and launched.spec.stdio == "pty":
-            self.action_pane("terminal")
-        if launched.trouble is not None:
-            self._tell_failure([str(launched.trouble)])
-        if launched.number == self.launches.chosen and launched.identity != before.identity:
-            self._choose(launched.number)
-        elif launched.number == self.launches.chosen:
-            self._show_chosen()
-        else:
-            self.query_one(TerminalPane).show_launches()
-
-    @on(Failed)
-    def _failed(self, message: Failed) -> None:
-        lines = [str(problem) for problem in message.problems]
-        if message.error is not None:
-            lines.append(str(message.error))
-        if message.spec is self._entering:
-            self.notify(printable(f"Not entered. {lines[0]}"), severity="error", markup=False, timeout=15)
-            return
-        self._tell_failure(lines)
-        self.action_pane("launch")
-
-    def _tell_failure(self, lines: list[str]) -> None:
-        self.query_one(LaunchPanel).explain_failure(lines)
-        self.notify(printable(f"Launch failed. {lines[0]}"), severity="error", markup=False, timeout=15)
-
-    def _choose(self, number: int | None) -> None:
-        """Bring a launch to the front: its terminal, its timeline, its row, its difference from us."""
-        self.launches.chosen = number
-        self._show_chosen()
-        if number is None:
-            return
-        launched = self.launches[number]
-        identity = launched.identity
+    def select(self, identity: Identity) -> None:
+        """Put the tree's cursor on a process, now or as soon as it has a row."""
         table = self.query_one(ProcTable)
         if table.highlighted != identity:
             # While this is set the cursor's other places do not change the comparison.
             self._to_select = None if table.select(identity) else identity
-        self.desk.look_at(identity)
-        self._compare(self.desk.me, identity)
 
-    def _show_chosen(self) -> None:
-        self.desk.on_launch.publish(self.launches.front)
-        self.refresh_bindings()
+    # Launching. Found by their names, for what they handle need not be imported for the first picture.
 
-    @on(ChildrenBar.Chosen)
-    def _child_clicked(self, message: ChildrenBar.Chosen) -> None:
-        self._choose(message.number)
+    def on_launch_panel_wanted(self, message: LaunchPanel.Wanted) -> None:
+        """Launch what the panel says."""
+        self.conductor.wanted(message)
 
-    @on(ChildTerminal.Left)
-    def action_leave_terminal(self) -> None:
+    def on_enter_wanted(self, message: EnterWanted) -> None:
+        """Launch a shell in a process's namespaces."""
+        self.conductor.enter(message)
+
+    async def on_born(self, message: Born) -> None:
+        """Show a child that was born."""
+        await self.conductor.born(message)
+
+    def on_changed(self, message: Changed) -> None:
+        """Show how a child stands now."""
+        self.conductor.changed(message)
+
+    def on_failed(self, message: Failed) -> None:
+        """Say why nothing was launched."""
+        self.conductor.failed(message)
+
+    def on_children_bar_chosen(self, message: ChildrenBar.Chosen) -> None:
+        """Bring the launch that was clicked on to the front."""
+        self.conductor.choose(message.number)
+
+    def on_child_terminal_left(self) -> None:
         """Give the keys back to the tree."""
-        self.action_pane("tree")
+        self.action_leave_terminal()
 
-    def action_full_screen(self) -> None:
-        """Show the terminal alone on the whole screen, or all again."""
-        self.panes.fill_screen(not self.panes.fills_screen)
+    def on_diff_panel_released(self) -> None:
+        """Compare by the tree's cursor again."""
+        if self.desk.process is not None:
+            self._compare_with_parent(self.desk.process)
+
+    def on_read_only(self) -> None:
+        """Say that launching is switched off."""
+        self.actor.say_read_only()
 
     # Actions.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave keys to a terminal, a dialog or a line being typed; step only who is held."""
-        in_terminal = isinstance(self.focused, ChildTerminal)
+        in_terminal = self.panes.takes_all_keys(self.focused)
         if in_terminal or action in ("leave_terminal", "full_screen"):
             return in_terminal and action in ("leave_terminal", "full_screen")
         if action in ("pane", "new") and (isinstance(self.focused, Input) or self.screen.is_modal):
@@ -350,6 +357,22 @@ class NsviewApp(App[None]):
             return launched is not None and launched.held is not None
         return True
 
+    def action_launch(self) -> None:
+        """Launch what the panel says."""
+        self.conductor.want()
+
+    def action_launch_stopped(self) -> None:
+        """Launch what the panel says, held before its first step."""
+        self.conductor.want(stopped=True)
+
+    def action_leave_terminal(self) -> None:
+        """Give the keys back to the tree."""
+        self.action_pane("tree")
+
+    def action_full_screen(self) -> None:
+        """Show the terminal alone on the whole screen, or all again."""
+        self.panes.fill_screen(not self.panes.fills_screen)
+
     def action_pane(self, pane: str) -> None:
         """Bring a pane to the front."""
         self.panes.show(pane)
@@ -360,7 +383,7 @@ class NsviewApp(App[None]):
 
     def action_inspect(self) -> None:
         """Show the namespaces of the process under the tree's cursor."""
-        self.query_one(NamespacePanel).link()
+        cast("NamespacePanel", self.query_one("#namespaces")).link()
         self.action_pane("namespaces")
 
     def action_zoom(self) -> None:
@@ -377,33 +400,19 @@ class NsviewApp(App[None]):
 
     def action_step(self) -> None:
         """Let the held child do one step."""
-        if self.launches.chosen is not None:
-            self.launcher.step(self.launches.chosen)
+        self.conductor.step()
 
     def action_resume(self) -> None:
         """Let the held child go on to the next breakpoint, or to the program."""
-        launched = self.launches.front
-        if launched is not None:
-            self.launcher.resume(launched.number, self.launches.next_stop(launched))
+        self.conductor.resume()
 
     def action_child(self, by: int) -> None:
         """Choose the next launch, or the one before."""
-        self._choose(self.launches.neighbour(by))
+        self.conductor.choose(self.launches.neighbour(by))
 
     def action_close_child(self) -> None:
         """Close the chosen launch if it has ended; end it if it is held."""
-        launched = self.launches.front
-        if launched is None:
-            return
-        if launched.held is not None:
-            self.launcher.abort(launched.number)
-            return
-        if launched.exit is None:
-            self.notify(f"{launched.pid} is running: k signals it", severity="warning")
-            return
-        self.launches.drop(launched.number)
-        self.query_one(TerminalPane).close(launched.number)
-        self._choose(self.launches.chosen)
+        self.conductor.close()
 
     def action_act(self, name: str) -> None:
         """Act on the process looked at: ask, do, and tell what the kernel says (nsview/tui/acting/table.py)."""
@@ -415,18 +424,16 @@ class NsviewApp(App[None]):
         of_launch = self.panes.pane_of(self.focused) in ("terminal", "timeline")
         return front.identity if of_launch and front is not None else self.desk.process
 
-    @on(ReadOnly)
-    def _only_looks(self) -> None:
-        self.actor.say_read_only()
-
     def action_help(self) -> None:
         """Show help on the pane that has the focus."""
+        from nsview.tui.comfort.help import Help, text_for
+
         self.push_screen(Help(text_for(self.focused)))
 
     @work
     async def action_jump(self) -> None:
         """Give the keys to what is chosen by its letter."""
-        await jump(self)
+        await find("nsview.tui.comfort.jump:jump")(self)
 
     @work
     async def action_copy(self) -> None:
@@ -438,16 +445,18 @@ class NsviewApp(App[None]):
         record = None if frame is None or who is None else frame.rows.record_of(who)
         if frame is not None and record is not None:
             own = frame.snapshot.records.get(os.getpid())
-            await copy_about(self, record, None if own is None else own.ns)
+            await find("nsview.tui.comfort.copies:copy_about")(self, record, None if own is None else own.ns)
 
     def action_copy_as(self) -> None:
         """Show a launch in other words: what the launch panel says where that has the keys, else the one in front."""
         in_panel = self.panes.pane_of(self.focused) == "launch"
-        copy_launch(self, self.query_one(LaunchPanel), None if in_panel else self.launches.front)
+        find("nsview.tui.launching.copy_as:copy_launch")(
+            self, self._launch_panel, None if in_panel else self.launches.front
+        )
 
     def action_picture(self) -> None:
         """Keep a picture of the screen in a file."""
-        picture.take(self)
+        find("nsview.tui.comfort.picture:take")(self)
 
     async def action_quit(self) -> None:
         """End all launched programs and leave."""
@@ -462,6 +471,8 @@ class NsviewApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer our own commands and those of Textual's that suit."""
+        from nsview.tui.comfort.commands import LEFT_OUT, commands
+
         yield from commands(self, self.use_preset)
         for command in super().get_system_commands(screen):
             if command.title not in LEFT_OUT:
@@ -469,7 +480,7 @@ class NsviewApp(App[None]):
 
     def use_preset(self, name: str) -> None:
         """Fill in the launch panel from a preset and show it."""
-        self.query_one(LaunchPanel).fill_preset(name)
+        self._launch_panel.fill_preset(name)
         self.action_pane("launch")
 
 
@@ -484,6 +495,7 @@ def main(*, read_only: bool = False, interval: float | None = None) -> int:
         read_only=read_only or settings.read_only,
         interval=interval or settings.interval or 1.0,
         settings=settings,
+        whole=False,
     )
     try:
         app.run()

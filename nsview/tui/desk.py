@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from textual.app import App
 from textual.message import Message
 from textual.signal import Signal
 
 from nsview.host.model import Identity
-from nsview.tui.acting.read_only import ReadOnlyLauncher
 from nsview.tui.acting.signals import start_time_of
 from nsview.tui.collecting.collector import Collector, Frame
 from nsview.tui.hues import Ordinals
-from nsview.tui.launching.launched import Launched
-from nsview.tui.launching.launcher import Launcher
-from nsview.tui.launching.launches import Launches
+from nsview.tui.later import find
+
+if TYPE_CHECKING:
+    from nsview.tui.launching.launched import Launched
+    from nsview.tui.launching.launcher import Launcher
+    from nsview.tui.launching.launches import Launches
 
 _CAP_SYS_ADMIN = 21
 
@@ -59,9 +63,8 @@ class Desk:
         """Whether acting on processes, and launching, is switched off."""
         self.privileged = is_privileged()
         self.me: Identity = (os.getpid(), start_time_of(os.getpid()))
-        self.launcher = (ReadOnlyLauncher if read_only else Launcher)(app.post_message)
+        self._post = app.post_message
         self.collector = Collector(app, interval=interval)
-        self.launches = Launches()
         self.ordinals = Ordinals()
         """The numbers of namespaces, ``#1`` the machine's own: the same in every pane."""
         self.process: Identity | None = None
@@ -72,6 +75,22 @@ class Desk:
         self.on_frame: Signal[Frame] = Signal(app, "frame")
         self.on_launch: Signal[Launched | None] = Signal(app, "launch")
         """The launch in front is another, or has changed: held elsewhere, ended."""
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        """Who launches: made when it is first asked for."""
+        place = "acting.read_only:ReadOnlyLauncher" if self.read_only else "launching.launcher:Launcher"
+        return cast("Launcher", find(f"nsview.tui.{place}")(self._post))
+
+    @cached_property
+    def launches(self) -> Launches:
+        """What was launched."""
+        return cast("Launches", find("nsview.tui.launching.launches:Launches")())
+
+    def close(self) -> None:
+        """End all launched programs; returns when nothing is left. May be called again."""
+        if "launcher" in self.__dict__:
+            self.launcher.close()
 
     def look_at(self, identity: Identity | None) -> None:
         """Tell all panes that the cursor is on another process."""

@@ -86,7 +86,7 @@ KEYS: tuple[Key, ...] = (
         "close_child",
         "child.close",
         "Close",
-        "kill the launched program if it lives, close its terminal",
+        "close a launch that has ended, give up one that is held",
     ),
     Key("z,f11", "zoom", "pane.zoom", "Zoom", "the pane alone, or all of them again", display="z"),
     Key("p", "pause", "screen.pause", "Pause", "let the picture stand still, or live again"),

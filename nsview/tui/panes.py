@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
+from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
+from nsview.tui.acting.table import ACTS
 from nsview.tui.desk import Desk
-from nsview.tui.diff.grid import DiffGrid
-from nsview.tui.diff.panel import DiffPanel
-from nsview.tui.events.list import EventList
-from nsview.tui.events.panel import Events
-from nsview.tui.launching.panel import LaunchPanel
-from nsview.tui.launching.pickers import NamespacePicker
-from nsview.tui.line_list import LineList
-from nsview.tui.namespaces.panel import NamespacePanel
-from nsview.tui.processes.pane import ProcessPane
-from nsview.tui.processes.table import ProcTable
-from nsview.tui.security.list import SecurityList
-from nsview.tui.security.panel import SecurityPanel
-from nsview.tui.terminal.pane import TerminalPane
-from nsview.tui.terminal.terminal import ChildTerminal
-from nsview.tui.timeline.grid import Waterfall
-from nsview.tui.timeline.panel import Timeline
+from nsview.tui.later import find
+
+if TYPE_CHECKING:
+    from nsview.tui.terminal.terminal import ChildTerminal
 
 
 class Place(Enum):
@@ -51,66 +42,94 @@ _RIGHT = (Place.UPPER, Place.LOWER)
 class Pane:
     """A pane: its name (the id of its widget), the digit that brings it to the front, title, place, and widget.
 
-    ``focus``: which widget in it gets the keys, of several the first that is displayed. The first of all LOWER panes
-    is shown at the start.
+    ``widget`` and ``focus`` are places below ``nsview.tui`` (later.py): what is made, of the desk alone, and which
+    widget in it gets the keys, of several the first that is displayed. The first of all LOWER panes is shown at the
+    start.
     """
 
     name: str
     digit: int
     title: str
     place: Place
-    make: Callable[[Desk], Widget]
-    focus: type[Widget]
+    widget: str
+    focus: str
 
+    def make(self, desk: Desk) -> Widget:
+        """Make the widget."""
+        made = cast("Widget", find(f"nsview.tui.{self.widget}")(desk))
+        made.id = self.name
+        made.add_class("pane", f"-{self.place.value}")
+        made.border_title = f"{self.digit} {self.title}"
+        return made
 
-def _launch(desk: Desk) -> Widget:
-    return LaunchPanel(privileged=desk.privileged, read_only=desk.read_only)
+    @property
+    def focused(self) -> type[Widget]:
+        """The class of what gets the keys."""
+        return cast("type[Widget]", find(f"nsview.tui.{self.focus}"))
 
 
 PANES: tuple[Pane, ...] = (
-    Pane("tree", 1, "Processes", Place.LEFT, lambda desk: ProcessPane(desk.ordinals), ProcTable),
-    Pane("launch", 4, "Launch", Place.FORM, _launch, NamespacePicker),
-    Pane("diff", 2, "Diff", Place.UPPER, DiffPanel, DiffGrid),
-    Pane("timeline", 6, "Timeline", Place.LOWER, Timeline, Waterfall),
-    Pane("events", 7, "Events", Place.LOWER, Events, EventList),
-    Pane("namespaces", 3, "Namespaces", Place.LOWER, NamespacePanel, LineList),
-    Pane("security", 8, "Security", Place.LOWER, SecurityPanel, SecurityList),
-    Pane("terminal", 5, "Terminal", Place.LEFT, TerminalPane, ChildTerminal),
+    Pane("tree", 1, "Processes", Place.LEFT, "processes.pane:process_pane", "processes.table:ProcTable"),
+    Pane("launch", 4, "Launch", Place.FORM, "launching.panel:launch_panel", "launching.pickers:NamespacePicker"),
+    Pane("diff", 2, "Diff", Place.UPPER, "diff.panel:DiffPanel", "diff.grid:DiffGrid"),
+    Pane("timeline", 6, "Timeline", Place.LOWER, "timeline.panel:Timeline", "timeline.grid:Waterfall"),
+    Pane("events", 7, "Events", Place.LOWER, "events.panel:Events", "events.list:EventList"),
+    Pane("namespaces", 3, "Namespaces", Place.LOWER, "namespaces.panel:NamespacePanel", "line_list:LineList"),
+    Pane("security", 8, "Security", Place.LOWER, "security.panel:SecurityPanel", "security.list:SecurityList"),
+    Pane("terminal", 5, "Terminal", Place.LEFT, "terminal.pane:TerminalPane", "terminal.terminal:ChildTerminal"),
 )
 """In the order in which Tab goes through them, and the grid lays them out; those at the right stand together."""
 
 PANE_OF = {pane.name: pane for pane in PANES}
 
 
+def _import_all() -> None:
+    """Import what panes and acts are made of, and what launches: none of it is needed for the first picture."""
+    for pane in PANES:
+        find(f"nsview.tui.{pane.widget}")
+    for act in ACTS:
+        find(f"nsview.tui.{act.where}")
+    find("nsview.tui.launching.conductor:Conductor")
+
+
 class Panes(Grid):
     """Holds the panes. ``show`` brings one to the front: alone at 80 columns or zoomed, else with the others."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, whole: bool) -> None:
         super().__init__(id="main", classes="-side-launch")
         self._desk = desk
+        self.whole = whole
+        """Whether all panes are there; until :meth:`fill` it may be the tree alone."""
         self.pane = "tree"
 
     def compose(self) -> ComposeResult:
-        """Lay out all panes; app.tcss says where."""
-        for place, panes in groupby(PANES, lambda pane: pane.place in _RIGHT):
-            widgets = [self._made(pane) for pane in panes]
-            if place:
+        """Lay out the panes; app.tcss says where."""
+        yield from self._made(PANES if self.whole else PANES[:1])
+
+    def _made(self, panes: tuple[Pane, ...]) -> Iterator[Widget]:
+        for right, group in groupby(panes, lambda pane: pane.place in _RIGHT):
+            widgets = [pane.make(self._desk) for pane in group]
+            if right:
                 yield Vertical(*widgets, id="side")
             else:
                 yield from widgets
 
-    def _made(self, pane: Pane) -> Widget:
-        widget = pane.make(self._desk)
-        widget.id = pane.name
-        widget.add_class("pane", f"-{pane.place.value}")
-        widget.border_title = f"{pane.digit} {pane.title}"
-        return widget
-
     def on_mount(self) -> None:
         """Begin with the tree in front."""
+        self.query_one("#tree").add_class("-front")
+        if self.whole:
+            self._choose_lower()
+
+    def _choose_lower(self) -> None:
         first = next(pane for pane in PANES if pane.place is Place.LOWER)
         self.query_one(f"#{first.name}").add_class("-chosen")
-        self.query_one("#tree").add_class("-front")
+
+    async def fill(self) -> None:
+        """Make the panes that are not there yet."""
+        await asyncio.to_thread(_import_all)
+        await self.mount(*self._made(PANES[1:]))
+        self._choose_lower()
+        self.whole = True
 
     def show(self, pane: str, focus: bool = True) -> None:
         """Bring a pane to the front."""
@@ -160,10 +179,15 @@ class Panes(Grid):
     def terminal(self) -> ChildTerminal | None:
         """The terminal in front, if there is one."""
         current = self.query_one("#terminals", ContentSwitcher).visible_content
-        return current if isinstance(current, ChildTerminal) else None
+        return cast("ChildTerminal", current) if self.takes_all_keys(current) else None
+
+    @staticmethod
+    def takes_all_keys(widget: Widget | None) -> bool:
+        """Tell whether every key is for this widget: whether it is the terminal of a program."""
+        return getattr(widget, "TAKES_ALL_KEYS", False)
 
     def _focus(self, pane: str) -> None:
-        inside = self.query_one(f"#{pane}").query(PANE_OF[pane].focus)
+        inside = self.query_one(f"#{pane}").query(PANE_OF[pane].focused)
         target = self.terminal if pane == "terminal" else next((one for one in inside if one.display), None)
         if target is not None:
             self.screen.set_focus(target)

@@ -15,9 +15,9 @@ from textual.widgets import Static
 
 from nsview.host.snapshot import take
 from nsview.tui.app import NsviewApp
-from nsview.tui.diff.comparer import Pair
 from nsview.tui.diff.grid import DiffGrid
 from nsview.tui.diff.lines import Heading
+from nsview.tui.diff.pair import Pair
 from nsview.tui.diff.panel import DiffPanel
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.security.list import SecurityList

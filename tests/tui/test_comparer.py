@@ -20,7 +20,8 @@ from nsview.host.difference import Compared
 from nsview.host.process import ProcessGoneError
 from nsview.host.snapshot import Snapshot, take
 from nsview.tui.collecting.collector import Collector
-from nsview.tui.diff.comparer import Comparer, Comparison, Order, Pair
+from nsview.tui.diff.comparer import Comparer, Comparison, Order
+from nsview.tui.diff.pair import Pair
 
 
 class ComparingApp(App[None]):

@@ -10,10 +10,10 @@ from machine import PLAIN, record, snapshot
 from nsview.host.difference import MORE, DiffRow
 from nsview.host.usage import Usage
 from nsview.tui.diff.choice import chosen
-from nsview.tui.diff.comparer import Pair
 from nsview.tui.diff.lines import Heading, Waiting, brief, first_difference, numbered, widths
 from nsview.tui.diff.lines import lines_of as group
 from nsview.tui.diff.mark import mark, since
+from nsview.tui.diff.pair import Pair
 from nsview.tui.diff.subtree import subtree_rows, subtrees
 from nsview.tui.diff.trail import KEPT, Look, Trail, io_rate, sparkline
 from nsview.tui.hues import Ordinals

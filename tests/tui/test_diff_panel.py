@@ -23,9 +23,9 @@ from textual.widgets import Static
 from nsview.host.snapshot import take
 from nsview.tui.collecting.collector import Frame
 from nsview.tui.desk import Desk
-from nsview.tui.diff.comparer import Pair
 from nsview.tui.diff.grid import DiffGrid
 from nsview.tui.diff.lines import Heading
+from nsview.tui.diff.pair import Pair
 from nsview.tui.diff.panel import NOTHING_TO_COMPARE, DiffPanel
 from nsview.tui.diff.whole_value import WholeValue
 from nsview.tui.processes.rows import Rows

@@ -12,30 +12,9 @@ from nsview.host.text import printable
 from nsview.tui.comfort import remembered
 from nsview.tui.comfort.bound import all_bound
 from nsview.tui.comfort.settings import Settings, theme_for
-from nsview.tui.launching.panel import LaunchPanel
 
-
-def apply(
-    app: App[None], settings: Settings, memory: Mapping[str, Any], environ: Mapping[str, str] = os.environ
-) -> None:
-    """Choose theme and keys: what was set, else what was remembered, else what suits the terminal."""
-    checked = settings.check(app.available_themes, _names(app))
-    suits = theme_for(environ)
-    kept = memory.get("theme")
-    if checked.theme is not None:
-        app.theme = checked.theme
-    elif suits is not None:
-        app.theme = suits
-    elif isinstance(kept, str) and kept in app.available_themes:
-        app.theme = kept
-    if checked.keys:
-        app.set_keymap(dict(checked.keys))
-    for problem in checked.problems:
-        app.notify(printable(problem), title="Settings", severity="warning", markup=False, timeout=15)
-
-
-def _names(app: App[None]) -> set[str]:
-    return {one.binding.id or "" for one in all_bound(app)}
+Memory = dict[str, Any]
+"""What was remembered, by the names of those whose it is; each takes its own out."""
 
 
 @runtime_checkable
@@ -52,19 +31,38 @@ class Keeper(Protocol):
         """Take up what was remembered, as far as it still makes sense; it may be anything, for it was a file."""
 
 
-def begin(app: App[None], settings: Settings) -> None:
-    """Apply the settings and what was remembered; what cannot be read is told and left."""
-    memory: Mapping[str, Any] = {}
+def begin(app: App[None], settings: Settings, environ: Mapping[str, str] = os.environ) -> Memory:
+    """Choose the theme: what was set, else what suits the terminal, else what was remembered; return all of that.
+
+    Whoever is there already takes up what was remembered.
+    """
+    memory: Memory = {}
     if settings.remember:
         try:
             memory = remembered.load()
         except OSError as error:
             app.notify(printable(f"Nothing is remembered: {error.filename}: {error.strerror}"), markup=False)
-    apply(app, settings, memory)
-    app.query_one(LaunchPanel).remembers = settings.remember
+    there = app.available_themes
+    wanted = (settings.theme, theme_for(environ), memory.pop("theme", None))
+    app.theme = next((theme for theme in wanted if isinstance(theme, str) and theme in there), app.theme)
+    _recall(app, memory)
+    return memory
+
+
+def complete(app: App[None], settings: Settings, memory: Memory) -> None:
+    """Once everything is there: keys of a person's own, what is wrong with the settings, and the rest of the memory."""
+    checked = settings.check(app.available_themes, {one.binding.id or "" for one in all_bound(app)})
+    if checked.keys:
+        app.set_keymap(dict(checked.keys))
+    for problem in checked.problems:
+        app.notify(printable(problem), title="Settings", severity="warning", markup=False, timeout=15)
+    _recall(app, memory)
+
+
+def _recall(app: App[None], memory: Memory) -> None:
     for keeper in _keepers(app):
         if keeper.KEPT_AS in memory:
-            keeper.recall(memory[keeper.KEPT_AS])
+            keeper.recall(memory.pop(keeper.KEPT_AS))
 
 
 def remember(app: App[None], settings: Settings) -> None:

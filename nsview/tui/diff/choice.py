@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from nsview.host.model import Identity
-from nsview.tui.diff.comparer import Pair
+from nsview.tui.diff.pair import Pair
 
 HOW = "Mark a process (m) and go to the other, or tag two (Space): then D compares them."
 

@@ -15,23 +15,11 @@ from nsview.host.snapshot import ProcessRecord, Snapshot, take
 from nsview.host.usage import Usage
 from nsview.tui.collecting.collector import Collector
 from nsview.tui.collecting.lane import Lane
+from nsview.tui.diff.pair import Pair
 from nsview.tui.diff.subtree import Subtrees, subtrees
 
 Compare = Callable[[int, int, int | None, int | None, Collection[str]], Compared]
 """As :func:`nsview.host.difference.compare_with_usage`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two processes to compare: as a rule a parent and its child."""
-
-    parent: Identity
-    child: Identity
-
-    @property
-    def swapped(self) -> Pair:
-        """The same two, the other way round."""
-        return Pair(self.child, self.parent)
 
 
 @dataclass(frozen=True, slots=True)

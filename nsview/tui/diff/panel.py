@@ -19,7 +19,7 @@ from nsview.host.snapshot import Snapshot
 from nsview.host.text import printable
 from nsview.tui.collecting.collector import Frame
 from nsview.tui.desk import Desk
-from nsview.tui.diff.comparer import Comparer, Comparison, Order, Pair
+from nsview.tui.diff.comparer import Comparer, Comparison, Order
 from nsview.tui.diff.grid import DiffGrid
 from nsview.tui.diff.lines import (
     ABOUT,
@@ -35,6 +35,7 @@ from nsview.tui.diff.lines import (
     texts_of,
 )
 from nsview.tui.diff.mark import Mark, Usages, mark, since
+from nsview.tui.diff.pair import Pair
 from nsview.tui.diff.subtree import Subtrees, subtree_rows
 from nsview.tui.diff.trail import Look, Trail, Trend, io_rate, look
 from nsview.tui.diff.whole_value import WholeValue, whole

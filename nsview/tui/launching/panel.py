@@ -19,6 +19,7 @@ from textual.widgets.selection_list import Selection
 
 from nsview.host.text import printable
 from nsview.tui.collecting.lane import Lane
+from nsview.tui.desk import Desk
 from nsview.tui.launching import history, profiles
 from nsview.tui.launching.form import Form, Ids, Origin, Outlook, outlook
 from nsview.tui.launching.history import Entry
@@ -42,6 +43,11 @@ _MOUNT_PROC, _HOLD = range(len(_TICKS))
 _OTHERS = tuple(flag for flag in FLAGS if not flag.bit & ALL_FLAGS)
 
 _READ_ONLY = "Read-only: what would happen is shown, and nothing is launched."
+
+
+def launch_panel(desk: Desk) -> LaunchPanel:
+    """Make the panel of a desk."""
+    return LaunchPanel(privileged=desk.privileged, read_only=desk.read_only)
 
 
 class LaunchPanel(Vertical):

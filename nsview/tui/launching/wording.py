@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
-from nsview.tui.launching.launched import Launched
 from spawner import Exit
+
+if TYPE_CHECKING:
+    from nsview.tui.launching.launched import Launched
 
 
 def ending(end: Exit) -> str:

@@ -14,6 +14,7 @@ from textual.message import Message
 
 from nsview.host.text import printable
 from nsview.tui.collecting.lane import Lane
+from nsview.tui.desk import Desk
 from nsview.tui.hues import Ordinals
 from nsview.tui.processes.detail import NOTHING_READ, Detail, Details
 from nsview.tui.processes.filter_line import FilterLine
@@ -22,6 +23,11 @@ from nsview.tui.processes.kept import kept, recalled
 from nsview.tui.processes.reading import Read, Reader, Wanted
 from nsview.tui.processes.table import ProcTable
 from spawner.namespaces import KINDS
+
+
+def process_pane(desk: Desk) -> ProcessPane:
+    """Make the pane of a desk."""
+    return ProcessPane(desk.ordinals)
 
 
 class ProcessPane(Vertical):

@@ -12,7 +12,7 @@ from nsview.tui.terminal.entering import look
 from spawner import Spec
 
 
-class Enter(Message):
+class EnterWanted(Message):
     """Asks the app to launch this in a new terminal."""
 
     def __init__(self, spec: Spec) -> None:
@@ -36,4 +36,4 @@ async def enter(actor: Actor) -> None:
         return
     spec = await actor.ask(EnterDialog(house))
     if spec is not None:
-        actor.app.post_message(Enter(spec))
+        actor.app.post_message(EnterWanted(spec))

@@ -41,6 +41,9 @@ class ChildTerminal(MouseTerminal):
     """
 
     CHROME = ChildChrome
+    TAKES_ALL_KEYS = True
+    """As nsview/tui/panes.py asks."""
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(key, action, label, show=False, priority=True, id=f"terminal.{name}")
         for key, action, label, name in (
