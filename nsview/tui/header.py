@@ -40,7 +40,7 @@ class HeaderLine(Static):
         cpu, clock = time.process_time(), time.monotonic()
         share = 100 * (cpu - self._cpu) / max(1e-3, clock - self._clock)
         self._cpu, self._clock = cpu, clock
-        wide = self.size.width >= _WIDE
+        wide = self.app.size.width >= _WIDE
         own = snapshot.records.get(os.getpid())
         parts = [
             f" nsview {printable(os.uname().nodename)}",

@@ -64,6 +64,7 @@ class Waterfall(LineList):
     def __init__(self, note: str) -> None:
         super().__init__()
         self.view: View = Nothing(note)
+        self.note = note
         self._following: tuple[int, int] | None = None
 
     def show(self, view: View, cursor: Hashable | None = None, following: int | None = None) -> None:
