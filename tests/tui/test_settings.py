@@ -107,3 +107,10 @@ def test_memory_that_cannot_be_read_is_none(home: Path, text: str) -> None:
 )
 def test_a_terminal_of_sixteen_colours_gets_a_theme_for_them(environ: dict[str, str], theme: str | None) -> None:
     assert theme_for(environ) == theme
+
+
+def test_the_settings_of_the_readme_are_settings() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    found = parse(readme.partition("```toml\n")[2].partition("```")[0].encode())
+    assert found.problems == ()
+    assert found != Settings()
