@@ -42,6 +42,8 @@ class LineList(ScrollView, can_focus=True):
         Binding("enter", "choose", "Choose", show=False, id="lines.choose"),
     ]
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--header", "lines--cursor"}
+
     DEFAULT_CSS = """
     LineList {
         overflow-x: hidden;
@@ -49,6 +51,20 @@ class LineList(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1;
         background: $surface;
         color: $foreground;
+        & > .lines--header { text-style: bold; background: $panel; color: $foreground; }
+        & > .lines--cursor {
+            background: $block-cursor-blurred-background;
+            color: $block-cursor-blurred-foreground;
+            text-style: $block-cursor-blurred-text-style;
+        }
+        &:focus > .lines--cursor {
+            background: $block-cursor-background;
+            color: $block-cursor-foreground;
+            text-style: $block-cursor-text-style;
+        }
+        &:ansi > .lines--header { text-style: bold underline; }
+        &:ansi:blur > .lines--cursor { text-style: underline; }
+        &:nocolor:focus > .lines--cursor { text-style: reverse; }
     }
     """
 
@@ -102,6 +118,14 @@ class LineList(ScrollView, can_focus=True):
         if style is None:
             style = self._look[name] = self.get_component_rich_style(name)
         return style
+
+    def under_cursor(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Give a line the cursor's look; without the focus its own colours stay, on the cursor's ground."""
+        style = self.look("lines--cursor")
+        if self.has_focus:
+            return [Segment(text, style) for text, _, _ in segments]
+        ground = Style(bgcolor=style.bgcolor, underline=style.underline, reverse=style.reverse)
+        return [Segment(text, (own or style) + ground) for text, own, _ in segments]
 
     def notify_style_update(self) -> None:
         """Forget all that was drawn in the old styles."""

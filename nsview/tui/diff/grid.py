@@ -53,7 +53,6 @@ class DiffGrid(LineList):
     ]
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "diff--header",
         "diff--section",
         "diff--count",
         "diff--same",
@@ -63,13 +62,11 @@ class DiffGrid(LineList):
         "diff--delta",
         "diff--unknown",
         "diff--changed",
-        "diff--cursor",
     }
 
     DEFAULT_CSS = """
     DiffGrid {
         height: 1fr;
-        & > .diff--header { text-style: bold; background: $panel; color: $foreground; }
         & > .diff--section { color: $text-primary; text-style: bold; }
         & > .diff--count { color: $text-muted; }
         & > .diff--same { color: $text-muted; }
@@ -79,20 +76,7 @@ class DiffGrid(LineList):
         & > .diff--delta { color: $text-success; }
         & > .diff--unknown { color: $text-warning; }
         & > .diff--changed { color: $text-warning; text-style: bold; }
-        & > .diff--cursor {
-            background: $block-cursor-blurred-background;
-            color: $block-cursor-blurred-foreground;
-            text-style: $block-cursor-blurred-text-style;
-        }
-        &:focus > .diff--cursor {
-            background: $block-cursor-background;
-            color: $block-cursor-foreground;
-            text-style: $block-cursor-text-style;
-        }
-        &:ansi > .diff--header { text-style: bold underline; }
         &:ansi > .diff--same { text-style: dim; }
-        &:ansi:blur > .diff--cursor { text-style: underline; }
-        &:nocolor:focus > .diff--cursor { text-style: reverse; }
     }
     """
 
@@ -221,7 +205,7 @@ class DiffGrid(LineList):
                 fitted("Δ", sizes.delta, right=True),
             )
         )
-        return Strip([Segment(fitted(text, width), self.look("diff--header"))], width)
+        return Strip([Segment(fitted(text, width), self.look("lines--header"))], width)
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
         """Draw a line."""
@@ -229,11 +213,7 @@ class DiffGrid(LineList):
         rest = width - sum(cell_len(segment.text) for segment in segments)
         segments.append(Segment(" " * max(0, rest), self.look("diff--parent")))
         if cursor:
-            style = self.look("diff--cursor")
-            ground = Style(bgcolor=style.bgcolor, underline=style.underline, reverse=style.reverse)
-            segments = [
-                Segment(text, style if self.has_focus else (own or style) + ground) for text, own, _ in segments
-            ]
+            segments = self.under_cursor(segments)
         return Strip(segments).crop(0, width)
 
     def _widths(self, width: int) -> Widths:

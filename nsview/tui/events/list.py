@@ -29,14 +29,12 @@ class EventList(LineList):
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"events--{look}"
-        for look in ("header", "time", "name", "ours", "born", "runs", "plain", "bad", "lost", "cursor")
+        f"events--{look}" for look in ("time", "name", "ours", "born", "runs", "plain", "bad", "lost")
     }
 
     DEFAULT_CSS = """
     EventList {
         height: 1fr;
-        & > .events--header { text-style: bold; background: $panel; color: $foreground; }
         & > .events--time { color: $text-muted; }
         & > .events--name { color: $foreground; }
         & > .events--ours { color: $text-accent; text-style: bold; }
@@ -45,17 +43,6 @@ class EventList(LineList):
         & > .events--plain { color: $foreground; }
         & > .events--bad { color: $text-error; }
         & > .events--lost { color: $text-warning; text-style: bold; }
-        & > .events--cursor {
-            background: $block-cursor-blurred-background;
-            color: $block-cursor-blurred-foreground;
-        }
-        &:focus > .events--cursor {
-            background: $block-cursor-background;
-            color: $block-cursor-foreground;
-        }
-        &:ansi > .events--header { text-style: bold underline; }
-        &:ansi > .events--cursor { text-style: underline; }
-        &:nocolor:focus > .events--cursor { text-style: reverse; }
     }
     """
 
@@ -162,7 +149,7 @@ class EventList(LineList):
         """Draw the headings."""
         name = _name_width(width)
         text = f" {'TIME':<{_TIME}} {'PID':>{_PID}} {'COMMAND':<{name}} WHAT HAPPENED"
-        return Strip([Segment(fitted(text, width), self.look("events--header"))], width)
+        return Strip([Segment(fitted(text, width), self.look("lines--header"))], width)
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
         """Draw an event; ``*`` marks those of our launches."""
@@ -177,8 +164,7 @@ class EventList(LineList):
             Segment(fitted(printable(words), rest), self.look(f"events--{look_of(entry.told)}")),
         ]
         if cursor:
-            style = self.look("events--cursor")
-            segments = [Segment(text, (own or style) + style) for text, own, _ in segments]
+            segments = self.under_cursor(segments)
         return Strip(segments).adjust_cell_length(width)
 
 

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -27,7 +26,6 @@ class DetailList(LineList):
     """Shows a :class:`Detail`; the cursor stays on its row when values change."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "ns-detail--header",
         "ns-detail--title",
         "ns-detail--columns",
         "ns-detail--name",
@@ -37,7 +35,6 @@ class DetailList(LineList):
         "ns-detail--added",
         "ns-detail--removed",
         "ns-detail--changed",
-        "ns-detail--cursor",
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -57,7 +54,6 @@ class DetailList(LineList):
     DEFAULT_CSS = """
     DetailList {
         height: 1fr;
-        & > .ns-detail--header { text-style: bold; background: $panel; color: $foreground; }
         & > .ns-detail--title { color: $text-primary; text-style: bold; }
         & > .ns-detail--columns { color: $text-muted; }
         & > .ns-detail--name { color: $text-muted; }
@@ -67,20 +63,7 @@ class DetailList(LineList):
         & > .ns-detail--added { color: $text-success; text-style: bold; }
         & > .ns-detail--removed { color: $text-error; }
         & > .ns-detail--changed { color: $text-warning; text-style: bold; }
-        & > .ns-detail--cursor {
-            background: $block-cursor-blurred-background;
-            color: $block-cursor-blurred-foreground;
-            text-style: $block-cursor-blurred-text-style;
-        }
-        &:focus > .ns-detail--cursor {
-            background: $block-cursor-background;
-            color: $block-cursor-foreground;
-            text-style: $block-cursor-text-style;
-        }
-        &:ansi > .ns-detail--header { text-style: bold underline; }
         &:ansi > .ns-detail--name { text-style: dim; }
-        &:ansi:blur > .ns-detail--cursor { text-style: underline; }
-        &:nocolor:focus > .ns-detail--cursor { text-style: reverse; }
     }
     """
 
@@ -171,7 +154,7 @@ class DetailList(LineList):
 
     def header_strip(self, width: int) -> Strip:
         """Draw the title."""
-        return Strip([Segment(fitted(self.title, width), self.look("ns-detail--header"))], width)
+        return Strip([Segment(fitted(self.title, width), self.look("lines--header"))], width)
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
         """Draw a line."""
@@ -179,11 +162,7 @@ class DetailList(LineList):
         rest = width - sum(cell_len(segment.text) for segment in segments)
         segments.append(Segment(" " * max(0, rest), self.look("ns-detail--value")))
         if cursor:
-            style = self.look("ns-detail--cursor")
-            ground = Style(bgcolor=style.bgcolor, underline=style.underline, reverse=style.reverse)
-            segments = [
-                Segment(text, style if self.has_focus else (own or style) + ground) for text, own, _ in segments
-            ]
+            segments = self.under_cursor(segments)
         return Strip(segments).crop(0, width)
 
     def _pieces(self, index: int, width: int) -> Iterator[Segment]:

@@ -35,38 +35,22 @@ class NamespaceList(LineList):
     """Shows :class:`Line` s."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "ns-list--header",
         "ns-list--branch",
         "ns-list--value",
         "ns-list--faint",
         "ns-list--name",
         "ns-list--hidden",
-        "ns-list--cursor",
     }
 
     DEFAULT_CSS = """
     NamespaceList {
         height: 1fr;
-        & > .ns-list--header { text-style: bold; background: $panel; color: $foreground; }
         & > .ns-list--branch { color: $text-muted; }
         & > .ns-list--value { color: $foreground; }
         & > .ns-list--faint { color: $text-muted; }
         & > .ns-list--name { color: $text-accent; }
         & > .ns-list--hidden { color: $text-warning; }
-        & > .ns-list--cursor {
-            background: $block-cursor-blurred-background;
-            color: $block-cursor-blurred-foreground;
-            text-style: $block-cursor-blurred-text-style;
-        }
-        &:focus > .ns-list--cursor {
-            background: $block-cursor-background;
-            color: $block-cursor-foreground;
-            text-style: $block-cursor-text-style;
-        }
-        &:ansi > .ns-list--header { text-style: bold underline; }
         &:ansi > .ns-list--faint { text-style: dim; }
-        &:ansi:blur > .ns-list--cursor { text-style: underline; }
-        &:nocolor:focus > .ns-list--cursor { text-style: reverse; }
     }
     """
 
@@ -135,17 +119,13 @@ class NamespaceList(LineList):
         columns, _ = fit(width - self._own_width)
         text = fitted("NS", self._own_width)
         text += "".join(fitted(column.title, column.width, column.right) + " " for column in columns) + "NAME"
-        return Strip([Segment(fitted(text, width), self.look("ns-list--header"))], width)
+        return Strip([Segment(fitted(text, width), self.look("lines--header"))], width)
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
         """Draw a namespace."""
         segments = list(self._pieces(self.lines[index], width))
         if cursor:
-            style = self.look("ns-list--cursor")
-            ground = Style(bgcolor=style.bgcolor, underline=style.underline, reverse=style.reverse)
-            segments = [
-                Segment(text, style if self.has_focus else (own or style) + ground) for text, own, _ in segments
-            ]
+            segments = self.under_cursor(segments)
         return Strip(segments).crop(0, width)
 
     def _pieces(self, line: Line, width: int) -> Iterator[Segment]:

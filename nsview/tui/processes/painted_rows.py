@@ -28,9 +28,7 @@ class PaintedRows(RowList):
     """Rows in colours that say again what letters and marks say."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "proc-table--header",
         "proc-table--sorted",
-        "proc-table--cursor",
         "proc-table--value",
         "proc-table--faint",
         "proc-table--name",
@@ -46,7 +44,6 @@ class PaintedRows(RowList):
 
     DEFAULT_CSS = """
     PaintedRows {
-        & > .proc-table--header { text-style: bold; background: $panel; color: $foreground; }
         & > .proc-table--sorted { text-style: bold underline; background: $panel; color: $foreground; }
         & > .proc-table--faint { color: $text-muted; }
         & > .proc-table--name { color: $foreground; text-style: bold; }
@@ -58,21 +55,8 @@ class PaintedRows(RowList):
         & > .proc-table--unknown { color: $text-warning 70%; }
         & > .proc-table--shared { color: $text-error; text-style: bold; }
         & > .proc-table--tagged { color: $text-warning; text-style: bold; }
-        & > .proc-table--cursor {
-            background: $block-cursor-blurred-background;
-            color: $block-cursor-blurred-foreground;
-            text-style: $block-cursor-blurred-text-style;
-        }
-        &:focus > .proc-table--cursor {
-            background: $block-cursor-background;
-            color: $block-cursor-foreground;
-            text-style: $block-cursor-text-style;
-        }
-        &:ansi > .proc-table--header { text-style: bold underline; }
         &:ansi > .proc-table--sorted { text-style: bold reverse; }
         &:ansi > .proc-table--faint { text-style: dim; }
-        &:ansi:blur > .proc-table--cursor { text-style: underline; }
-        &:nocolor:focus > .proc-table--cursor { text-style: reverse; }
     }
     """
 
@@ -108,7 +92,7 @@ class PaintedRows(RowList):
 
     def header_strip(self, width: int) -> Strip:
         """Draw the columns' headings, with the reference at the right."""
-        plain, sorted_by = self.look("proc-table--header"), self.look("proc-table--sorted")
+        plain, sorted_by = self.look("lines--header"), self.look("proc-table--sorted")
         layout, sort = self.columns_at(width), self.rows.view.sort
         segments = []
         for column in layout.columns:
@@ -149,7 +133,7 @@ class PaintedRows(RowList):
                 segments.append(Segment(aligned(text, column) + column.gap, style))
         for text, look in command_pieces(row, layout.command):
             segments.append(Segment(text, self.look(f"proc-table--{look}")))
-        return Strip(self._under_cursor(segments) if cursor else segments, width)
+        return Strip(self.under_cursor(segments) if cursor else segments, width)
 
     def _boundary(self, row: Row, width: int, before: int) -> list[Segment]:
         """Draw the line above a process that says which namespaces begin with it."""
@@ -197,14 +181,6 @@ class PaintedRows(RowList):
             ground = self.look("proc-table--value").bgcolor
             self._look[name] = Style(color=colours[place].rich_color, bgcolor=ground, bold=True)
         return self._look[name]
-
-    def _under_cursor(self, segments: list[Segment]) -> list[Segment]:
-        """Give a row the cursor's look; without the focus its own colours stay, on the cursor's ground."""
-        style = self.look("proc-table--cursor")
-        if self.has_focus:
-            return [Segment(text, style) for text, _, _ in segments]
-        ground = Style(bgcolor=style.bgcolor, underline=style.underline, reverse=style.reverse)
-        return [Segment(text, (own or style) + ground) for text, own, _ in segments]
 
 
 _FORMS: tuple[Callable[[NamespaceKind, int, int], str], ...] = (

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -29,7 +28,6 @@ class SecurityList(LineList):
     ]
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "security--header",
         "security--title",
         "security--note",
         "security--yes",
@@ -39,13 +37,11 @@ class SecurityList(LineList):
         "security--name",
         "security--value",
         "security--faint",
-        "security--cursor",
     }
 
     DEFAULT_CSS = """
     SecurityList {
         height: 1fr;
-        & > .security--header { text-style: bold; background: $panel; color: $foreground; }
         & > .security--title { color: $text-primary; text-style: bold; }
         & > .security--note { color: $text-muted; }
         & > .security--yes { color: $text-accent; text-style: bold; }
@@ -55,20 +51,7 @@ class SecurityList(LineList):
         & > .security--name { color: $foreground; }
         & > .security--value { color: $foreground; }
         & > .security--faint { color: $text-muted; }
-        & > .security--cursor {
-            background: $block-cursor-blurred-background;
-            color: $block-cursor-blurred-foreground;
-            text-style: $block-cursor-blurred-text-style;
-        }
-        &:focus > .security--cursor {
-            background: $block-cursor-background;
-            color: $block-cursor-foreground;
-            text-style: $block-cursor-text-style;
-        }
-        &:ansi > .security--header { text-style: bold underline; }
         &:ansi > .security--faint { text-style: dim; }
-        &:ansi:blur > .security--cursor { text-style: underline; }
-        &:nocolor:focus > .security--cursor { text-style: reverse; }
     }
     """
 
@@ -136,7 +119,7 @@ class SecurityList(LineList):
     def header_strip(self, width: int) -> Strip:
         """Draw the columns' headings."""
         text = f"     {fitted('what', self._name_width(width))} why, or its value"
-        return Strip([Segment(fitted(text, width), self.look("security--header"))], width)
+        return Strip([Segment(fitted(text, width), self.look("lines--header"))], width)
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
         """Draw a line."""
@@ -144,11 +127,7 @@ class SecurityList(LineList):
         rest = width - sum(cell_len(segment.text) for segment in segments)
         segments.append(Segment(" " * max(0, rest), self.look("security--value")))
         if cursor:
-            style = self.look("security--cursor")
-            ground = Style(bgcolor=style.bgcolor, underline=style.underline, reverse=style.reverse)
-            segments = [
-                Segment(text, style if self.has_focus else (own or style) + ground) for text, own, _ in segments
-            ]
+            segments = self.under_cursor(segments)
         return Strip(segments).crop(0, width)
 
     def _name_width(self, width: int) -> int:

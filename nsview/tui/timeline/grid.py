@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.message import Message
 from textual.strip import Strip
 
@@ -20,15 +21,14 @@ class Waterfall(LineList):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"waterfall--{look}"
         for look in (
-            "header", "phase", "mark", "label", "time", "took", "bar", "slow", "refused", "failed", "next", "todo",
-            "changed", "cursor",
+            "phase", "mark", "label", "time", "took", "bar", "slow", "refused", "failed", "next", "todo",
+            "changed",
         )
     }  # fmt: skip
 
     DEFAULT_CSS = """
     Waterfall {
         height: 1fr;
-        & > .waterfall--header { text-style: bold; background: $panel; color: $foreground; }
         & > .waterfall--phase { color: $text-primary; text-style: bold; }
         & > .waterfall--mark { color: $text-accent; text-style: bold; }
         & > .waterfall--label { color: $foreground; }
@@ -41,17 +41,6 @@ class Waterfall(LineList):
         & > .waterfall--next { color: $text-accent; text-style: bold; }
         & > .waterfall--todo { color: $text-muted; text-style: dim; }
         & > .waterfall--changed { color: $text-success; }
-        & > .waterfall--cursor {
-            background: $block-cursor-blurred-background;
-            color: $block-cursor-blurred-foreground;
-        }
-        &:focus > .waterfall--cursor {
-            background: $block-cursor-background;
-            color: $block-cursor-foreground;
-        }
-        &:ansi > .waterfall--header { text-style: bold underline; }
-        &:ansi > .waterfall--cursor { text-style: underline; }
-        &:nocolor:focus > .waterfall--cursor { text-style: reverse; }
     }
     """
 
@@ -122,14 +111,16 @@ class Waterfall(LineList):
 
     def header_strip(self, width: int) -> Strip:
         """Draw the view's headings."""
-        return Strip([Segment(text, self.look(f"waterfall--{look}")) for text, look in self.view.header(width)])
+        return Strip([Segment(text, self._look_of(look)) for text, look in self.view.header(width)])
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:
         """Draw a line of the view."""
-        segments = [Segment(text, self.look(f"waterfall--{look}")) for text, look in self.view.line(index, width)]
+        segments = [Segment(text, self._look_of(look)) for text, look in self.view.line(index, width)]
         rest = width - sum(cell_len(segment.text) for segment in segments)
         segments.append(Segment(" " * max(0, rest), self.look("waterfall--label")))
         if cursor:
-            style = self.look("waterfall--cursor")
-            segments = [Segment(text, (own or style) + style) for text, own, _ in segments]
+            segments = self.under_cursor(segments)
         return Strip(segments).adjust_cell_length(width)
+
+    def _look_of(self, look: str) -> Style:
+        return self.look("lines--header" if look == "header" else f"waterfall--{look}")
