@@ -28,7 +28,7 @@ from nsview.host.lives import Lives
 from nsview.host.namespaces import discover, namespaces_of
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.snapshot import ProcessRecord, Snapshot, take
-from nsview.tui.acting.signals import send
+from nsview.tui.acting.held import Held
 
 CHURNER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("churner.py")))
 
@@ -104,7 +104,8 @@ class Reader:
 
     def kill(self, record: ProcessRecord) -> None:
         try:
-            send(record.identity, signal.SIGKILL)
+            with Held(record.identity) as held:
+                held.signal(signal.SIGKILL)
         except ProcessLookupError:
             self.looks["signals to the gone"] += 1
         else:
