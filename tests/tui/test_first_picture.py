@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 
 import pytest
 from leftovers import Census
-from screen import DEADLINE, SIZES, until
+from screen import SIZES, until
 from textual import events
 
 from nsview.tui import panes
@@ -16,7 +15,6 @@ from nsview.tui.acting.table import ACTS
 from nsview.tui.app import NsviewApp
 from nsview.tui.later import find
 from nsview.tui.panes import PANES
-from nsview.tui.processes.table import ProcTable
 
 LATE = ("bittty", "spawner.birth", "nsview.tui.launching.panel", "nsview.tui.diff.panel", "nsview.equivalents")
 """Costly to import, and not seen at first."""
@@ -40,18 +38,22 @@ def test_all_that_is_imported_later_is_there() -> None:
 async def test_keys_typed_ahead_wait_for_their_panes(
     size: tuple[int, int], nothing_left: Census, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    typed = threading.Event()
-    importing = panes._import_all
-    monkeypatch.setattr(panes, "_import_all", lambda: (typed.wait(DEADLINE), importing()))
     app = NsviewApp(whole=False)
-    async with app.run_test(size=size) as pilot:
-        await until(lambda: len(app.query_one(ProcTable).rows) > 1)
-        assert not app.query("#diff")
+    importing = panes._import_all
+    there: list[bool] = []
+
+    def type_and_import() -> None:
+        """Type while there is nothing but the tree, and only then let the rest be imported."""
+        there.append(app.panes.whole or bool(app.query("#diff")))
         for key in ("3", "2", "d"):
             app.post_message(events.Key(key, key))
-        typed.set()
+        importing()
+
+    monkeypatch.setattr(panes, "_import_all", type_and_import)
+    async with app.run_test(size=size) as pilot:
         await until(lambda: app.panes.whole and app.panes.pane == "diff")
         await until(lambda: app.query_one("#diff").only_differences)  # type: ignore[attr-defined]
+        assert there == [False]
         assert {pane.name for pane in PANES} <= {node.id for node in app.walk_children()}
         await app.end_launches()
         await pilot.pause()
