@@ -47,6 +47,14 @@ def _mask(text: str | None) -> int | None:
     return None if text is None else int(text, 16)
 
 
+def signal_name(number: int) -> str:
+    """Return a signal's name: SIGTERM, SIGRTMIN+3, ``signal 33`` for one that has none."""
+    if number in {*signal.Signals}:
+        return signal.Signals(number).name
+    beyond = number - signal.SIGRTMIN
+    return f"SIGRTMIN+{beyond}" if 0 < beyond <= signal.SIGRTMAX - signal.SIGRTMIN else f"signal {number}"
+
+
 def _name(number: int) -> str:
     try:
         return signal.Signals(number).name.removeprefix("SIG")

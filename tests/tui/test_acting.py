@@ -30,10 +30,11 @@ from leftovers import until as blocking_until
 from screen import SIZES, until
 from textual.widgets import Button, Input, OptionList
 
+from nsview.host.signals import signal_name
 from nsview.host.snapshot import take
 from nsview.tui.acting.picking import PickDialog
 from nsview.tui.acting.signal_picker import SignalPicker
-from nsview.tui.acting.signals import all_offers, matching, number_of, send_and_see, signal_name
+from nsview.tui.acting.signals import all_offers, matching, number_of, send_and_see
 from nsview.tui.acting.table import ACTS
 from nsview.tui.acting.whom import Scope
 from nsview.tui.acting.wording import started

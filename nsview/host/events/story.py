@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nsview.host.events.event import LOST, Event
 from nsview.host.lives import Life, Lives
+from nsview.host.signals import signal_name
 from nsview.host.text import printable
 from nsview.host.users import user_name
 
@@ -43,7 +43,7 @@ class Told:
     def signal(self) -> str | None:
         """The signal that ended it, as SIGKILL."""
         code = self.event.exit_code
-        return _signal_name(os.WTERMSIG(code)) if code is not None and os.WIFSIGNALED(code) else None
+        return signal_name(os.WTERMSIG(code)) if code is not None and os.WIFSIGNALED(code) else None
 
     @property
     def words(self) -> str:
@@ -76,13 +76,6 @@ def _of(pid: int, lives: list[Life]) -> Life | None:
 
 def _name(life: Life | None) -> str | None:
     return None if life is None or life.comm is None else printable(life.comm)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else f"signal {number}"
 
 
 def short_time(nanoseconds: int) -> str:

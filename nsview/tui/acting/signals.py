@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass
 
 from nsview.host.model import Identity
+from nsview.host.signals import signal_name
 from nsview.tui.acting.held import Held
 
 END_SHOWS_WITHIN = 200
@@ -84,14 +85,6 @@ def matching(text: str) -> tuple[Offer, ...]:
         for offer in all_offers()
         if all(word in f"{offer.name} {offer.means}".lower() or word == str(offer.number) for word in words)
     )
-
-
-def signal_name(number: int) -> str:
-    """Return a signal's name: SIGTERM, SIGRTMIN+3, ``signal 33`` for one that has none."""
-    if number in {*signal.Signals}:
-        return signal.Signals(number).name
-    beyond = number - signal.SIGRTMIN
-    return f"SIGRTMIN+{beyond}" if 0 < beyond <= signal.SIGRTMAX - signal.SIGRTMIN else f"signal {number}"
 
 
 def number_of(name: str) -> int:
