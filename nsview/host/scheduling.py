@@ -26,7 +26,8 @@ class Scheduling:
     """How the main thread is scheduled; None is unknown.
 
     ``cpus`` and ``memory_nodes`` are lists as ``0-3,8``. ``slack_ns`` is how late its timers may be.
-    ``io`` is ioprio_get(2)'s class and level: ``none`` follows from nice.
+    ``io`` is ioprio_get(2)'s class and level: ``none`` follows from nice. ``autogroup`` is ``none`` until the first
+    setsid(2) since boot among it and its ancestors.
     """
 
     policy: str | None
@@ -57,12 +58,13 @@ def scheduling_of(process: PinnedProcess) -> Scheduling | None:
         int(stat[36]),
         io if process.was_asked() else None,
         int(slack) if slack else None,
-        _line(process.read("autogroup")),
+        _autogroup(process.read("autogroup")),
     )
 
 
-def _line(text: bytes | None) -> str | None:
-    return printable(text.rstrip(b"\n")) if text else None
+def _autogroup(text: bytes | None) -> str | None:
+    """Say which; for who is in none the kernel says nothing (proc_sched_autogroup_show_task in autogroup.c)."""
+    return None if text is None else printable(text.rstrip(b"\n")) or "none"
 
 
 def _io_priority(pid: int) -> str | None:

@@ -21,6 +21,7 @@ from nsview.host.cgroups.hierarchies import hierarchies
 from nsview.host.description import describe
 from nsview.host.difference import ALL, DiffRow, compare_processes
 from nsview.host.process import PinnedProcess, ProcessGoneError
+from nsview.host.scheduling import scheduling_of
 
 PR_SET_TIMERSLACK = 29
 
@@ -100,6 +101,16 @@ def test_how_it_is_scheduled_is_what_it_asked_for(forked):
     assert rows["policy"].child == "batch"
     if os.geteuid() == 0:
         assert rows["timer slack"].child == "123 000 ns"
+
+
+@pytest.mark.parametrize("pid", [1, 2, os.getpid()])
+def test_an_autogroup_is_none_where_the_kernel_names_none(pid):
+    """Kernel threads are in none, and whatever has had no setsid(2) since boot: that is known, not unknown."""
+    named = Path(f"/proc/{pid}/autogroup").read_text().strip()
+    with PinnedProcess(pid) as process:
+        scheduling = scheduling_of(process)
+    assert scheduling is not None
+    assert scheduling.autogroup == (named or "none")
 
 
 @pytest.mark.needs("ionice")
