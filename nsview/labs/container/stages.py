@@ -1,0 +1,138 @@
+"""The stages of making a container: the step each ends before, and what the kernel must say then and afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from nsview.host import limits
+from nsview.host.content.mount_info import parse
+from nsview.host.content.user import parse_map
+from nsview.host.process import PinnedProcess
+from nsview.host.standing import mount_of
+from spawner import Child, Plan, Spec
+from spawner.flags import format_mask
+from spawner.namespaces import ALL_FLAGS, KINDS
+
+Asked = Iterator[tuple[str, str, str | None]]
+"""What is asked, what the Spec makes one expect, what the kernel said (None: it said nothing)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """One stage. ``phases``: the plan's phases that make it up to its end; ``asks`` looks at the process."""
+
+    key: str
+    title: str
+    phases: tuple[str, ...]
+    asks: Callable[[Spec, Child, PinnedProcess], Asked]
+
+    def end(self, plan: Plan) -> int | None:
+        """The step before which this stage is done; None where the plan has nothing of it."""
+        steps = [index for index, step in enumerate(plan.steps) if step.phase in self.phases]
+        return max(steps) + 1 if steps else None
+
+
+def _other(link: str, process: PinnedProcess) -> str | None:
+    inode = process.namespace(link)
+    return None if inode is None else "another" if inode != os.stat(f"/proc/self/ns/{link}").st_ino else "ours"
+
+
+def born(_spec: Spec, child: Child, process: PinnedProcess) -> Asked:
+    """The namespaces that the call itself made."""
+    for kind in KINDS:
+        if child.plan.clone_flags & ALL_FLAGS & kind.flag:
+            yield f"{format_mask(kind.flag)}: whose {kind.name} namespace", "another", _other(kind.proc, process)
+
+
+def grouped(spec: Spec, child: Child, process: PinnedProcess) -> Asked:
+    """Membership and limits of the control group."""
+    if spec.cgroup is None or child.cgroup is None:
+        return
+    members = child.cgroup.processes
+    yield "who is in its new control group", str(child.pid), " ".join(map(str, members))
+    found = dict(child.cgroup.paths)
+    for files, wanted in (
+        (("memory.max", "memory.limit_in_bytes"), spec.cgroup.resources.memory),
+        (("pids.max",), spec.cgroup.resources.pids),
+    ):
+        yield f"{files[0]} of the group", str(wanted), _first(found.values(), files)
+    yield "whose cgroup namespace", "another", _other("cgroup", process)
+
+
+def _first(directories: Iterable[str], files: tuple[str, ...]) -> str | None:
+    for directory in directories:
+        for file in files:
+            try:
+                with open(os.path.join(directory, file)) as opened:
+                    return opened.read().strip()
+            except FileNotFoundError:
+                continue
+    return None
+
+
+def mapped(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
+    """Both id maps."""
+    for name, lines in (("uid_map", spec.uid_mappings), ("gid_map", spec.gid_mappings)):
+        said = parse_map(process.read(name))
+        wanted = " ".join(f"{line.container_id}={line.host_id}+{line.size}" for line in lines)
+        found = None if said is None else " ".join(f"{each.inside}={each.outside}+{each.count}" for each in said)
+        yield f"/proc/PID/{name}, inside=outside+count", wanted, found
+
+
+def rooted(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
+    """The root, and how the mounts in it are."""
+    text = process.read("mountinfo")
+    mounts = None if text is None else parse(text)
+    at = None if mounts is None else mount_of(mounts, "/")
+    yield "the file system at /", "tmpfs", None if at is None else at.fs_type
+    for path in ("/", "/usr", "/proc/sys"):
+        on = None if mounts is None else mount_of(mounts, path)
+        yield f"the mount at {path}", "read-only", None if on is None else "read-only" if on.read_only else "writable"
+    proc = None if mounts is None else mount_of(mounts, "/proc")
+    yield "the file system at /proc", "proc", None if proc is None else proc.fs_type
+    points = None if mounts is None else {each.point for each in mounts}
+    for path in spec.masked_paths:
+        yield f"what covers {path}", "a mount", None if points is None else "a mount" if path in points else "nothing"
+
+
+def bounded(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
+    """Limits of resources."""
+    found = limits.limits_of(process)
+    for each in spec.rlimits:
+        name = each.type.removeprefix("RLIMIT_").lower()
+        said = None if found is None or name not in found else f"{found[name].soft} of {found[name].hard}"
+        yield f"{each.type}, soft of hard", f"{each.soft} of {each.hard}", said
+
+
+def unprivileged(_spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
+    """No new privileges, and an empty bounding set."""
+    status = process.status() or {}
+    yield "NoNewPrivs", "1", status.get("NoNewPrivs")
+    yield "CapBnd", "0000000000000000", status.get("CapBnd")
+
+
+def finished(spec: Spec, child: Child, process: PinnedProcess) -> Asked:
+    """What only the last steps bring: capability sets, the filter, the program, a time namespace."""
+    status = process.status() or {}
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        yield name, "0000000000000000", status.get(name)
+    if spec.seccomp:
+        yield "Seccomp (2 is a filter)", "2", status.get("Seccomp")
+    line = process.read("cmdline")
+    said = None if line is None else os.fsdecode(line.rstrip(b"\0").replace(b"\0", b" "))
+    yield "the program", " ".join(spec.args), said
+    for kind in KINDS:
+        if kind.name in spec.namespaces:
+            yield f"whose {kind.name} namespace", "another", _other(kind.proc, process)
+
+
+MAKING: tuple[Making, ...] = (
+    Making("control-group", "A control group with limits", ("cgroup",), grouped),
+    Making("ids", "Who it is: maps of ids", ("ids",), mapped),
+    Making("root", "A root of its own", ("mounts", "root", "masks", "read-only"), rooted),
+    Making("limits", "Limits of resources", ("limits",), bounded),
+    Making("privileges", "No capability, and no way to new ones", ("security",), unprivileged),
+)
+"""In the order of the plan."""
