@@ -8,46 +8,11 @@ from nsview.labs.lab import Lab
 
 LABS: tuple[Lab, ...] = (
     Lab(
-        "sharing",
-        "What a child shares",
-        "Which things does a child share with its parent, flag by flag, and what is left of it after execve?",
-        "2.1",
-        "sharing.experiment:run",
-    ),
-    Lab(
-        "mechanisms",
-        "The ways to make a child",
-        "What do fork, vfork, clone, clone3, fork+unshare and posix_spawn cost, and when does the parent's size count?",
-        "1, 2, 5.1",
-        "mechanisms.experiment:run",
-    ),
-    Lab(
-        "isolation",
-        "Eight namespaces, one by one",
-        "What does each namespace hide, what still leaks, and is one clone better than fork and unshare?",
-        "3.1",
-        "isolation.experiment:run",
-    ),
-    Lab(
         "container",
         "A container from end to end",
         "Is every stage of making a container in force, and what happens to who tries to get out?",
         "3.2, 4.1, 6.1 to 6.5",
         "container.experiment:run",
-    ),
-    Lab(
-        "stack",
-        "A function and a stack of its own",
-        "What does clone's own entry and stack mean, and what happens when the stack overflows?",
-        "2.2",
-        "stack.experiment:run",
-    ),
-    Lab(
-        "pid1",
-        "The first process of a pid namespace",
-        "Which signals does pid 1 ignore, who reaps its orphans, and what does an init change?",
-        "3.1",
-        "pid1.experiment:run",
     ),
 )
 """In the order in which they teach best."""
