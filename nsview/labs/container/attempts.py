@@ -112,6 +112,18 @@ def _bpf(_: int) -> None:
             raise
 
 
+def _namespaces_of(outer: int) -> None:
+    """Enter the network of a process outside."""
+    fd = os.open(f"/proc/{outer}/ns/net", os.O_RDONLY)
+    _call("setns", fd, 0)
+
+
+def _network(_: int) -> None:
+    """Have the kernel look for a way to another machine; nothing is sent (udp(7))."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.connect(("192.0.2.77", 9))
+
+
 def _own_name(_: int) -> None:
     os.close(os.open("/proc/self/comm", os.O_WRONLY))
 
@@ -176,6 +188,26 @@ ATTEMPTS: tuple[Attempt, ...] = (
         "pid namespace",
         "it has no number inside; the filter lets ptrace pass",
         "debug any process",
+    ),
+    Attempt(
+        "enter",
+        "setns(2) into its network",
+        _namespaces_of,
+        ("ENOENT",),
+        "pid namespace",
+        "the procfs inside has no file of it",
+        "",
+        True,
+    ),
+    Attempt(
+        "network",
+        "reach another machine",
+        _network,
+        ("ENETUNREACH",),
+        "network namespace",
+        "a network of its own has lo and no route",
+        "reach other machines",
+        True,
     ),
     Attempt(
         "mount",

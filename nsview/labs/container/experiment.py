@@ -57,10 +57,15 @@ def _made(spec: Spec) -> Generator[Event, None, int]:
 
 def _asked(stage: str, asked: Asked) -> Generator[Event, None, int]:
     right = 0
-    for number, (what, expected, answered) in enumerate(asked, 1):
+    for key, what, expected, answered in asked:
         right += expected == answered
         yield Finding(
-            f"{stage}.{number}", what, expected, "?" if answered is None else answered, _verdict(expected == answered)
+            f"{stage}.{key.lower()}",
+            what,
+            expected,
+            "?" if answered is None else answered,
+            Verdict.LEFT_OUT if answered is None else _verdict(expected == answered),
+            "we may not look: run as root" if answered is None else "",
         )
     return right
 
@@ -143,7 +148,7 @@ def _control(attempt: Attempt, answer: str) -> Finding:
     """What became of it outside: it must work there, or nothing is shown by its being refused inside."""
     verdict, why = _verdict(answer == DONE), ""
     if answer != DONE and attempt.privileged:
-        verdict, why = Verdict.LEFT_OUT, "we may not do it ourselves: run as root, with all capabilities"
+        verdict, why = Verdict.LEFT_OUT, "it is refused outside, too: run as root, with all capabilities and a network"
     return Finding(f"outside.{attempt.key}", f"{attempt.done}, unconfined", DONE, answer, verdict, why)
 
 

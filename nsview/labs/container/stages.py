@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from nsview.host import limits
+from nsview.host.content.entered import NotEnteredError
 from nsview.host.content.mount_info import parse
 from nsview.host.content.user import parse_map
+from nsview.host.content.uts import UtsNames, names_of
+from nsview.host.content.visitor import read_by_owner
 from nsview.host.process import PinnedProcess
 from nsview.host.standing import mount_of
 from spawner import Child, Plan, Spec
 from spawner.flags import format_mask
 from spawner.namespaces import ALL_FLAGS, KINDS
 
-Asked = Iterator[tuple[str, str, str | None]]
-"""What is asked, what the Spec makes one expect, what the kernel said (None: it said nothing)."""
+Asked = Iterator[tuple[str, str, str, str | None]]
+"""A key for good, what is asked, what the Spec makes one expect, what the kernel said (None: it said nothing)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,12 @@ def born(_spec: Spec, child: Child, process: PinnedProcess) -> Asked:
     """The namespaces that the call itself made."""
     for kind in KINDS:
         if child.plan.clone_flags & ALL_FLAGS & kind.flag:
-            yield f"{format_mask(kind.flag)}: whose {kind.name} namespace", "another", _other(kind.proc, process)
+            yield (
+                kind.name,
+                f"{format_mask(kind.flag)}: whose {kind.name} namespace",
+                "another",
+                _other(kind.proc, process),
+            )
 
 
 def grouped(spec: Spec, child: Child, process: PinnedProcess) -> Asked:
@@ -51,14 +59,14 @@ def grouped(spec: Spec, child: Child, process: PinnedProcess) -> Asked:
     if spec.cgroup is None or child.cgroup is None:
         return
     members = child.cgroup.processes
-    yield "who is in its new control group", str(child.pid), " ".join(map(str, members))
+    yield "members", "who is in its new control group", str(child.pid), " ".join(map(str, members))
     found = dict(child.cgroup.paths)
     for files, wanted in (
         (("memory.max", "memory.limit_in_bytes"), spec.cgroup.resources.memory),
         (("pids.max",), spec.cgroup.resources.pids),
     ):
-        yield f"{files[0]} of the group", str(wanted), _first(found.values(), files)
-    yield "whose cgroup namespace", "another", _other("cgroup", process)
+        yield files[0].replace(".", "-"), f"{files[0]} of the group", str(wanted), _first(found.values(), files)
+    yield "namespace", "whose cgroup namespace", "another", _other("cgroup", process)
 
 
 def _first(directories: Iterable[str], files: tuple[str, ...]) -> str | None:
@@ -78,7 +86,37 @@ def mapped(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
         said = parse_map(process.read(name))
         wanted = " ".join(f"{line.container_id}={line.host_id}+{line.size}" for line in lines)
         found = None if said is None else " ".join(f"{each.inside}={each.outside}+{each.count}" for each in said)
-        yield f"/proc/PID/{name}, inside=outside+count", wanted, found
+        yield name, f"/proc/PID/{name}, inside=outside+count", wanted, found
+
+
+def named(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
+    """Its host name, read in its own uts namespace; its clocks are another namespace's from execve on."""
+    if spec.hostname is not None:
+        yield "hostname", "the host name inside", spec.hostname, _hostname(process)
+    if "time" in spec.namespaces:
+        yield "time", "whose time namespace its next program gets", "another", _for_children(process)
+
+
+def _hostname(process: PinnedProcess) -> str | None:
+    """Enter its uts namespace; where we may not, by way of the user namespace that owns it, which we made."""
+    if (names := names_of(process)) is not None:
+        return names.hostname
+    fd = process.open("ns/uts")
+    if fd is None:
+        return None
+    try:
+        found: UtsNames = read_by_owner(fd)
+    except (NotEnteredError, ChildProcessError):  # a visitor that could not go there, or not even begin
+        return None
+    finally:
+        os.close(fd)
+    return found.hostname
+
+
+def _for_children(process: PinnedProcess) -> str | None:
+    inode = process.namespace("time_for_children")
+    ours = os.stat("/proc/self/ns/time_for_children").st_ino
+    return None if inode is None else "ours" if inode == ours else "another"
 
 
 def rooted(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
@@ -86,15 +124,25 @@ def rooted(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
     text = process.read("mountinfo")
     mounts = None if text is None else parse(text)
     at = None if mounts is None else mount_of(mounts, "/")
-    yield "the file system at /", "tmpfs", None if at is None else at.fs_type
+    yield "type", "the file system at /", "tmpfs", None if at is None else at.fs_type
     for path in ("/", "/usr", "/proc/sys"):
         on = None if mounts is None else mount_of(mounts, path)
-        yield f"the mount at {path}", "read-only", None if on is None else "read-only" if on.read_only else "writable"
+        yield (
+            f"read-only{path}",
+            f"the mount at {path}",
+            "read-only",
+            None if on is None else "read-only" if on.read_only else "writable",
+        )
     proc = None if mounts is None else mount_of(mounts, "/proc")
-    yield "the file system at /proc", "proc", None if proc is None else proc.fs_type
+    yield "type/proc", "the file system at /proc", "proc", None if proc is None else proc.fs_type
     points = None if mounts is None else {each.point for each in mounts}
     for path in spec.masked_paths:
-        yield f"what covers {path}", "a mount", None if points is None else "a mount" if path in points else "nothing"
+        yield (
+            f"masked{path}",
+            f"what covers {path}",
+            "a mount",
+            None if points is None else "a mount" if path in points else "nothing",
+        )
 
 
 def bounded(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
@@ -103,34 +151,35 @@ def bounded(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
     for each in spec.rlimits:
         name = each.type.removeprefix("RLIMIT_").lower()
         said = None if found is None or name not in found else f"{found[name].soft} of {found[name].hard}"
-        yield f"{each.type}, soft of hard", f"{each.soft} of {each.hard}", said
+        yield name, f"{each.type}, soft of hard", f"{each.soft} of {each.hard}", said
 
 
 def unprivileged(_spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
     """No new privileges, and an empty bounding set."""
     status = process.status() or {}
-    yield "NoNewPrivs", "1", status.get("NoNewPrivs")
-    yield "CapBnd", "0000000000000000", status.get("CapBnd")
+    yield "no-new-privs", "NoNewPrivs", "1", status.get("NoNewPrivs")
+    yield "CapBnd", "CapBnd", "0000000000000000", status.get("CapBnd")
 
 
 def finished(spec: Spec, child: Child, process: PinnedProcess) -> Asked:
     """What only the last steps bring: capability sets, the filter, the program, a time namespace."""
     status = process.status() or {}
     for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
-        yield name, "0000000000000000", status.get(name)
+        yield name, name, "0000000000000000", status.get(name)
     if spec.seccomp:
-        yield "Seccomp (2 is a filter)", "2", status.get("Seccomp")
+        yield "seccomp", "Seccomp (2 is a filter)", "2", status.get("Seccomp")
     line = process.read("cmdline")
     said = None if line is None else os.fsdecode(line.rstrip(b"\0").replace(b"\0", b" "))
-    yield "the program", " ".join(spec.args), said
+    yield "program", "the program", " ".join(spec.args), said
     for kind in KINDS:
         if kind.name in spec.namespaces:
-            yield f"whose {kind.name} namespace", "another", _other(kind.proc, process)
+            yield kind.name, f"whose {kind.name} namespace", "another", _other(kind.proc, process)
 
 
 MAKING: tuple[Making, ...] = (
     Making("control-group", "A control group with limits", ("cgroup",), grouped),
     Making("ids", "Who it is: maps of ids", ("ids",), mapped),
+    Making("system", "Host name, loopback, clocks", ("system", "network", "time"), named),
     Making("root", "A root of its own", ("mounts", "root", "masks", "read-only"), rooted),
     Making("limits", "Limits of resources", ("limits",), bounded),
     Making("privileges", "No capability, and no way to new ones", ("security",), unprivileged),
