@@ -37,23 +37,25 @@ class Way:
 
     ``flags``: the CLONE_* bits a caller may add to its call. ``namespaces``: whether they are made by the
     ``call`` itself, by ``unshare`` in the child, or not at all (empty). ``plans``: whether the child can run a
-    plan. ``holds``: whether it can wait for the parent on the way.
+    plan. ``holds``: whether it can wait for the parent on the way. ``shares``: whether it is in the parent's memory
+    until execve, where nothing of the Spec forbids that; else it gets a copy of the page tables.
     """
 
     flags: int
     namespaces: str
     plans: bool
     holds: bool
+    shares: bool
     cost: str
 
 
 WAYS: dict[Mechanism, Way] = {
-    Mechanism.CLONE3: Way((1 << 64) - 1, "call", True, True, "shares the parent's memory until execve"),
-    Mechanism.CLONE: Way(_LEGACY, "call", True, True, "shares the parent's memory until execve"),
-    Mechanism.FORK: Way(0, "", True, True, "copies the parent's page tables: cost grows with its memory"),
-    Mechanism.VFORK: Way(0, "", True, False, "borrows the parent's memory and suspends it until execve"),
-    Mechanism.FORK_UNSHARE: Way(0, "unshare", True, True, "copies the parent's page tables, then unshares"),
-    Mechanism.POSIX_SPAWN: Way(0, "", False, False, "libc's own clone(CLONE_VM|CLONE_VFORK)"),
+    Mechanism.CLONE3: Way((1 << 64) - 1, "call", True, True, True, "shares the parent's memory until execve"),
+    Mechanism.CLONE: Way(_LEGACY, "call", True, True, True, "shares the parent's memory until execve"),
+    Mechanism.FORK: Way(0, "", True, True, False, "copies the parent's page tables: cost grows with its memory"),
+    Mechanism.VFORK: Way(0, "", True, False, True, "borrows the parent's memory and suspends it until execve"),
+    Mechanism.FORK_UNSHARE: Way(0, "unshare", True, True, False, "copies the parent's page tables, then unshares"),
+    Mechanism.POSIX_SPAWN: Way(0, "", False, False, True, "libc's own clone(CLONE_VM|CLONE_VFORK)"),
 }
 
 

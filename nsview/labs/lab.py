@@ -59,7 +59,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One dimension of a measurement. ``unit`` is of the raw values: ``ns``, ``bytes``, ``pages``, ``faults`` or none."""
+    """One dimension of a measurement. ``unit`` is of the raw values: ``ns``, ``bytes``, or none."""
 
     title: str
     unit: str

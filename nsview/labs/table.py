@@ -8,6 +8,13 @@ from nsview.labs.lab import Lab
 
 LABS: tuple[Lab, ...] = (
     Lab(
+        "mechanisms",
+        "The ways to make a child",
+        "What do fork, vfork, clone, clone3, fork+unshare and posix_spawn cost, and when does the parent's size count?",
+        "1, 2, 5.1",
+        "mechanisms.experiment:run",
+    ),
+    Lab(
         "container",
         "A container from end to end",
         "Is every stage of making a container in force, and what happens to who tries to get out?",
