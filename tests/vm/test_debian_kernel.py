@@ -49,10 +49,24 @@ def run(*arguments: str, timeout: float = 1300) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=env)
 
 
+LABS = CHECKOUT / "tests/labs"
+
+
 def chosen(patterns: tuple[str, ...]) -> list[str]:
     found = [str(path.relative_to(CHECKOUT)) for pattern in patterns for path in sorted(ENGINE.glob(pattern))]
     assert found
     return found
+
+
+@pytest.mark.needs("vm")
+def test_the_labs_are_answered_as_expected_there(capsys: pytest.CaptureFixture[str]) -> None:
+    faulthandler.cancel_dump_traceback_later()
+    files = [str(path.relative_to(CHECKOUT)) for path in sorted(LABS.glob("test_lab_*.py"))]
+    assert files
+    done = run("--timeout", "900", "-q", "--tb=short", "--durations=5", *files)
+    with capsys.disabled():
+        print(f"\n{done.stdout[done.stdout.rfind('short test summary') :]}")
+    assert done.returncode == 0, done.stdout[-20000:] + done.stderr
 
 
 @pytest.mark.needs("vm")
