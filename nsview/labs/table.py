@@ -21,6 +21,13 @@ LABS: tuple[Lab, ...] = (
         "3.2, 4.1, 6.1 to 6.5",
         "container.experiment:run",
     ),
+    Lab(
+        "pid1",
+        "The first process of a pid namespace",
+        "Which signals does pid 1 ignore, who reaps its orphans, and what does an init change?",
+        "3.1",
+        "pid1.experiment:run",
+    ),
 )
 """In the order in which they teach best."""
 

@@ -1,0 +1,1 @@
+"""The lab on the first process of a pid namespace."""
