@@ -10,13 +10,14 @@ import os
 import select
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 
 from nsview.labs.lab import Conclusion, Event, Finding, Scene, Setting, Stage, Verdict
 from nsview.labs.pid1 import rules
 from nsview.labs.pid1.subject import CATCHABLE, ENDED, STOPPED, WENT_ON
-from nsview.labs.pid1.talk import Subject, parent, state, stopped, subject_in, unprivileged, until
+from nsview.labs.pid1.talk import DEADLINE, Subject, parent, state, stopped, subject_in, unprivileged, until
 from spawner import LaunchError, Spec, Stdio, launch
-from spawner.ending import signal_name
+from spawner.ending import signal_name, wait_readable
 from spawner.oci import Join
 
 _FLAG = "CLONE_NEWPID"
@@ -195,6 +196,17 @@ def _orphans() -> Iterator[Event]:
         yield from _orphan(key, done, expected, options, reaps=reaps)
 
 
+def _gone(subject: Subject, pid: int, pidfd: int, *, reaps: bool) -> None:
+    """End the orphan while somebody is there to wait for it: the machine's process 1 may not."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    os.close(pidfd)
+    if reaps:
+        until(lambda: state(pid) is None)
+    else:
+        subject.ask("reap")
+
+
 _WHO = {
     (True, False): ("process 1, the program", "a child of the program"),
     (True, True): ("process 1, the init", "the program"),
@@ -221,7 +233,7 @@ def _orphan(key: str, done: str, expected: str, options: dict[str, bool], *, rea
                 "An orphan and who took it in", above or 0, pid, f"pid {inside} inside; its first parent is gone"
             )
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            select.select([pidfd], [], [])  # it has ended: a zombie, or reaped already
+            wait_readable(pidfd)  # it has ended: a zombie, or reaped already
             gone = until(lambda: state(pid) is None) if reaps else False
             if not reaps:
                 subject.ask("identity")
@@ -236,7 +248,7 @@ def _orphan(key: str, done: str, expected: str, options: dict[str, bool], *, rea
             if key == "pid1":
                 yield Scene("A zombie", subject.child.pid, pid, "state Z until process 1 waits for it, or ends")
         finally:
-            os.close(pidfd)
+            _gone(subject, pid, pidfd, reaps=reaps)
 
 
 # ---- the end ----
@@ -256,7 +268,9 @@ def _the_end() -> Iterator[Event]:
             fds.append(other)
             first.child.signal(signal.SIGKILL)
             first.child.wait()
-            ready, _, _ = select.select([other], [], [], 30)
+            poller = select.poll()
+            poller.register(other, select.POLLIN)
+            ready = poller.poll(DEADLINE * 1000)
             yield _finding(
                 "end.others",
                 "process 1 is killed",

@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 CATCHABLE = tuple(number for number in range(1, 32) if number not in (signal.SIGKILL, signal.SIGSTOP))
@@ -79,6 +80,7 @@ def _suffered(number: int) -> str:
         os.read(reading, 1)  # a signal that is there before the byte has acted when this returns
         os._exit(0)
     os.close(reading)
+    os.setpgid(pid, pid)  # its parent is in another group of the session: an orphaned group is not stopped by TSTP
     os.kill(pid, number)
     os.close(writing)
     seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WSTOPPED)
@@ -121,6 +123,13 @@ def _wait_as_orphan(reading: int, telling: int, others: tuple[int, ...]) -> NoRe
     os._exit(0)
 
 
+def reap() -> None:
+    """Wait for every child, which has ended or is about to."""
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
 def subreaper() -> None:
     """Ask to be given the orphans among its descendants (prctl(2))."""
     import ctypes
@@ -137,7 +146,8 @@ def crash() -> None:
 
 
 _QUESTIONS: dict[str, Callable[..., object]] = {
-    act.__name__: act for act in (identity, default, catch, taken, to_itself, by_child, trial, orphan, subreaper, crash)
+    act.__name__: act
+    for act in (identity, default, catch, taken, to_itself, by_child, trial, orphan, reap, subreaper, crash)
 }
 
 
