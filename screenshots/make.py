@@ -23,6 +23,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select
 
 from nsview.tui.app import NsviewApp
+from nsview.tui.events.list import EventList
 from nsview.tui.keys import LEAVE_TERMINAL
 from nsview.tui.launching.panel import LaunchPanel
 from nsview.tui.processes.table import ProcTable
@@ -163,9 +164,16 @@ async def security(app: NsviewApp, pilot: Ui) -> None:
 
 async def events(app: NsviewApp, pilot: Ui) -> None:
     """What happens to processes."""
-    await launch(app, pilot, "plain", "sh", "(sleep 0.1; false)", "ls /nowhere", "sh -c 'kill -9 $$'")
+    await launch(app, pilot, "plain", "sh")
+    await pilot.press(LEAVE_TERMINAL, "7")  # listening begins
+    await seconds(1)
+    await pilot.press("5")
+    # Long enough lives for who, below this pid namespace, is not told by the kernel and has to look again and again.
+    for line in ("sleep 2; false", "sh -c 'sleep 2; kill -9 $$'", "sleep 3 & sleep 4 &"):
+        await pilot.press(*line, "enter")
+    await seconds(6)
     await pilot.press(LEAVE_TERMINAL, "7")
-    await seconds(2)
+    await until(pilot, lambda: app.query_one(EventList).line_count > 10)
 
 
 async def audit(app: NsviewApp, pilot: Ui) -> None:
