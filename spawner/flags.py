@@ -46,6 +46,11 @@ class Flag:
         """The name without ``CLONE_``."""
         return self.name.removeprefix("CLONE_")
 
+    @property
+    def stays(self) -> bool:
+        """Whether what it did is in force after execve; the sentence says so with its first word."""
+        return self.after_exec.startswith("Stays")
+
 
 _ALL = frozenset({"clone3", "clone", "unshare"})
 _CLONES = frozenset({"clone3", "clone"})

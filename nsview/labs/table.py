@@ -8,6 +8,13 @@ from nsview.labs.lab import Lab
 
 LABS: tuple[Lab, ...] = (
     Lab(
+        "sharing",
+        "What a child shares",
+        "Which things does a child share with its parent, flag by flag, and what is left of it after execve?",
+        "2.1",
+        "sharing.experiment:run",
+    ),
+    Lab(
         "mechanisms",
         "The ways to make a child",
         "What do fork, vfork, clone, clone3, fork+unshare and posix_spawn cost, and when does the parent's size count?",
