@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,8 +14,8 @@ from nobody import Runner
 
 from nsview.labs.lab import Finding, Report, Setting, Verdict
 from nsview.labs.running import begin, perform
-from nsview.labs.sharing import experiment
-from nsview.labs.sharing.things import THINGS
+from nsview.labs.sharing import experiment, subject
+from nsview.labs.sharing.things import THINGS, Prepared
 from nsview.labs.table import find
 from spawner.flags import BY_NAME, FLAGS
 
@@ -83,6 +84,52 @@ def test_a_table_that_says_otherwise_of_execve_is_told(name, sentence, monkeypat
     found = perform(LAB, Setting())
     assert by_key(found)[f"{name[6:].lower()}.exec"].verdict is Verdict.OTHERWISE
     assert found.failed
+
+
+def verdicts(report: Report) -> dict[str, Verdict]:
+    return {each.key: each.verdict for each in report.conclusions}
+
+
+def test_conclusions_follow_from_the_answers_and_not_from_the_table(monkeypatch):
+    real = experiment.kcmp.compare
+
+    def turned(one: int, two: int) -> dict[str, bool | None]:
+        return {name: None if answer is None else not answer for name, answer in real(one, two).items()}
+
+    monkeypatch.setattr(experiment.kcmp, "compare", turned)
+    found = perform(LAB, Setting())
+    assert verdicts(found)["each-flag-shares-one-thing"] is Verdict.AS_EXPECTED
+    assert verdicts(found)["execve-ends-most-sharing"] is Verdict.OTHERWISE
+    stayed = next(each for each in found.conclusions if each.key == "execve-ends-most-sharing")
+    assert stayed.numbers["stay"] == sum(
+        each.answered == "one object" and ".exec" in each.key for each in found.findings
+    )
+
+
+@pytest.mark.parametrize("request_", ["change", "execute"])
+def test_what_a_kernel_has_not_is_left_out_and_no_failure(request_: str, monkeypatch):
+    ask = experiment._Parent.ask
+
+    def without_io(parent: experiment._Parent, request: str, *arguments: object) -> dict[str, object]:
+        if (request, *arguments[:1]) == (request_, "IO"):
+            return {"refused": "Function not implemented"}
+        return ask(parent, request, *arguments)
+
+    monkeypatch.setattr(experiment._Parent, "ask", without_io)
+    found = perform(LAB, Setting())
+    assert not found.failed
+    left_out = {each.key for each in found.findings if each.verdict is Verdict.LEFT_OUT}
+    assert left_out == ({"io.with", "io.without"} if request_ == "change" else {"io.exec"})
+    assert {*verdicts(found).values()} == {Verdict.AS_EXPECTED}
+
+
+@pytest.mark.parametrize("request_", ["change", "execute"])
+def test_a_thing_that_cannot_be_had_is_an_answer_of_the_parent(request_: str, monkeypatch):
+    def prepare() -> Prepared:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setitem(subject.BY_THING, "IO", replace(subject.BY_THING["IO"], prepare=prepare))
+    assert "not implemented" in getattr(subject.Subject(), request_)("IO", ["IO"])["refused"]
 
 
 def test_each_sentence_on_execve_begins_with_what_its_value_is():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from nsview.host import kcmp
@@ -59,37 +59,61 @@ def _parent() -> Iterator[_Parent]:
 
 def run(_setting: Setting) -> Generator[Event, None, None]:
     """One throw-away parent for each question: what is shared would show in the next."""
-    seen = 0
+    findings: list[Finding] = []
+    with closing(_experiments()) as told:
+        for event in told:
+            if isinstance(event, Finding):
+                findings.append(event)
+            yield event
+    yield from _concluded(findings)
+
+
+def _experiments() -> Generator[Event, None, None]:
     for thing in THINGS:
         flag = BY_NAME[f"CLONE_{thing.name}"]
         yield Stage(flag.name, flag.does)
-        seen += yield from _seen(thing, flag, True)
-        seen += yield from _seen(thing, flag, False)
+        yield from _seen(thing, flag, True)
+        yield from _seen(thing, flag, False)
         yield from _after_exec(thing, flag)
     yield from _thread()
     yield Stage("Without any flag", "What fork copies is the table of descriptors, not the open files behind it.")
     yield from _seen(OFFSET, None, True)
-    stays = [thing.name for thing in THINGS if BY_NAME[f"CLONE_{thing.name}"].stays]
+
+
+def _concluded(findings: Sequence[Finding]) -> Iterator[Conclusion]:
+    """What the kernel's answers come to; of what was left out nothing follows."""
+    asked = [each for each in findings if each.verdict is not Verdict.LEFT_OUT]
+    looks = [each for each in asked if each.key.endswith((".with", ".without"))]
+    right = sum(each.verdict is Verdict.AS_EXPECTED for each in looks)
     yield Conclusion(
         "each-flag-shares-one-thing",
-        f"{seen} of {2 * len(THINGS)} looks were as the table of flags says: with its flag each thing is one, without "
-        "it the child has a copy.",
-        Verdict.AS_EXPECTED if seen == 2 * len(THINGS) else Verdict.OTHERWISE,
-        {"looks": 2 * len(THINGS), "as_expected": seen},
+        f"{right} of {len(looks)} looks were as the table of flags says: with its flag each thing is one, without it "
+        "the child has its own.",
+        _summed_up(looks),
+        {"looks": len(looks), "as_expected": right},
     )
+    after = [each for each in asked if each.key.endswith(".exec")]
+    shared, apart = ([str(each.flag) for each in after if each.answered == _KCMP[one]] for one in (True, False))
     yield Conclusion(
         "execve-ends-most-sharing",
-        f"Of {len(THINGS)} things {len(stays)} stay shared after execve ({', '.join(stays)}); memory, descriptors and "
-        "handlers do not.",
-        numbers={"things": len(THINGS), "stay": len(stays)},
+        f"After execve {len(shared)} of {len(after)} things are shared still ({', '.join(shared) or 'none'}), "
+        f"{len(apart)} no longer ({', '.join(apart) or 'none'}).",
+        _summed_up(after),
+        {"things": len(after), "stay": len(shared)},
     )
+
+
+def _summed_up(asked: Sequence[Finding]) -> Verdict:
+    if not asked:
+        return Verdict.LEFT_OUT
+    return _verdict(all(each.verdict is Verdict.AS_EXPECTED for each in asked))
 
 
 def _verdict(right: bool) -> Verdict:
     return Verdict.AS_EXPECTED if right else Verdict.OTHERWISE
 
 
-def _seen(thing: Thing, flag: Flag | None, shared: bool) -> Generator[Event, None, int]:
+def _seen(thing: Thing, flag: Flag | None, shared: bool) -> Generator[Event, None, None]:
     flags = [*thing.beside, *([thing.name] if flag is not None and shared else [])]
     way = "with" if shared else "without"
     key = thing.name.lower() if flag is None else f"{thing.name.lower()}.{way}"
@@ -100,13 +124,12 @@ def _seen(thing: Thing, flag: Flag | None, shared: bool) -> Generator[Event, Non
         if "refused" in answer or answer["failed"]:
             why = answer.get("refused") or f"the child's calls were answered {answer['failed']}"
             yield Finding(key, done, _WORDS[shared], "?", Verdict.LEFT_OUT, why, name)
-            return 0
+            return
         if flag is not None:
             yield Scene(f"A child {way} {flag.name}", parent.pid, answer["pid"], "sharing: one object, or two?")
             yield _compared(f"{key}.kcmp", thing, flag, parent.pid, answer["pid"], shared, f"a child {way} {flag.name}")
         changed = parent.ask("ended")["changed"] if thing.ended else answer["changed"]
     yield Finding(key, done, _WORDS[shared], _WORDS[changed], _verdict(changed is shared), "", name)
-    return int(changed is shared)
 
 
 def _compared(key: str, thing: Thing, flag: Flag, one: int, two: int, shared: bool, who: str) -> Finding:

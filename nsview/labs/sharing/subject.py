@@ -25,7 +25,10 @@ class Subject:
 
     def change(self, thing: str, flags: list[str]) -> dict[str, Any]:
         """Make a child that changes the thing and then waits: its pid, calls that failed, and what is seen."""
-        self._prepared = prepared = BY_THING[thing].prepare()
+        try:
+            self._prepared = prepared = BY_THING[thing].prepare()
+        except OSError as error:  # ENOSYS: a kernel without System V IPC, or without block devices
+            return {"refused": str(error)}
         steps = (*prepared.change, calls.call("getpid"))
         try:
             child = calls.start(steps, flags=bits(*flags) if flags else 0, hold=len(steps) - 1)
@@ -44,11 +47,11 @@ class Subject:
 
     def execute(self, thing: str, flags: list[str]) -> dict[str, Any]:
         """Launch a program with these flags; answers when it runs."""
-        self._prepared = BY_THING[thing].prepare()
         try:
+            self._prepared = BY_THING[thing].prepare()
             spec = Spec(args=("sleep", "infinity"), stdio=Stdio.NULL, clone_flags=bits(*flags))
             self._child = launch(spec)
-        except (SpecError, LaunchError) as error:
+        except (SpecError, LaunchError, OSError) as error:
             return {"refused": str(error)}
         return {"pid": self._child.pid}
 
