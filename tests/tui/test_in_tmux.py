@@ -115,14 +115,11 @@ def test_flood_of_output_leaves_the_ui_alive(nothing_left: Census) -> None:
 def test_full_screen_program_follows_the_size_of_the_terminal(nothing_left: Census) -> None:
     with Tmux(NSVIEW) as terminal:
         _launch_shell(terminal)
-        terminal.type("stty size")
+        terminal.type("""sh -c 'trap "stty size" WINCH; stty size; while :; do sleep 1000 & wait; done'""")
         terminal.keys("Enter")
         terminal.wait_for(r"│13 66 ")
         terminal.resize(80, 24)
-        terminal.wait_for(r"5 Terminal", lambda screen: "1 Processes" not in screen)
-        terminal.type("stty size")
-        terminal.keys("Enter")
-        terminal.wait_for(r"│19 78 ")
+        terminal.wait_for(r"5 Terminal", lambda screen: "1 Processes" not in screen, r"│19 78 ")
         terminal.keys("C-]", "q")
         assert terminal.wait_for_end() == 0
 
