@@ -42,7 +42,7 @@ def plan_text(plan: Plan) -> Content:
     """Every step of a plan under its phases, and first which call makes the child and why."""
     lines = [Content.assemble((f"{plan.mechanism}", "bold"), f": {plan.why}")]
     lines += [Content.styled(f"note: {note}", "$text-warning") for note in plan.notes]
-    lines.append(Content.styled(plan.birth, "$text-accent"))
+    lines.append(Content.styled(plan.birth.replace("|", " | "), "$text-accent"))  # a line may end after each
     width = len(str(len(plan.steps)))
     phase = ""
     for index, step in enumerate(plan.steps):
