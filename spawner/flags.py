@@ -51,6 +51,12 @@ class Flag:
         """Whether what it did is in force after execve; the sentence says so with its first word."""
         return self.after_exec.startswith("Stays")
 
+    @property
+    def still_shared(self) -> str:
+        """Of a new namespace, what is shared all the same, as a sentence; empty for other flags."""
+        kind = namespaces.BY_FLAG.get(self.bit)
+        return "" if kind is None else kind.still_shared
+
 
 _ALL = frozenset({"clone3", "clone", "unshare"})
 _CLONES = frozenset({"clone3", "clone"})

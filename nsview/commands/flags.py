@@ -1,6 +1,6 @@
 """``nsview flags``: every clone flag in one line, or some of them with all that is known about them.
 
-JSON, version 1: {"version", "flags": [{"name", "bit", "group", "does", "after_exec", "since", "via"}],
+JSON, version 1: {"version", "flags": [{"name", "bit", "group", "does", "after_exec", "still_shared", "since", "via"}],
 "rules": [{"name", "has", "any_of", "lacks", "when", "via", "errno", "why", "remedy", "since", "until", "source"}],
 "dangers": [{"name", "has", "any_of", "lacks", "when", "via", "harm", "remedy", "stops", "source"}]}. A rule is met
 by a mask with all of "has", one of "any_of" (where there are any) and none of "lacks"; these hold names of flags,
@@ -107,11 +107,13 @@ def _explained(flag: Flag, room: int | None) -> Iterator[str]:
     about = {
         "does": flag.does,
         "after exec": flag.after_exec,
+        "still shared": flag.still_shared,
         "since": f"Linux {flag.since}",
         "through": ", ".join(_calls(flag)),
     }
     for title, text in about.items():
-        yield from _wrapped(text, room, f"  {title:<12}", " " * 14)
+        if text:
+            yield from _wrapped(text, room, f"  {title:<12} ", " " * 15)
     if rules := rules_on(flag):
         yield "  refused"
         for rule in rules:
@@ -179,6 +181,7 @@ def document(flags: Iterable[Flag]) -> dict[str, object]:
                 "group": flag.group,
                 "does": flag.does,
                 "after_exec": flag.after_exec,
+                "still_shared": flag.still_shared or None,
                 "since": flag.since,
                 "via": _calls(flag),
             }

@@ -22,6 +22,13 @@ LABS: tuple[Lab, ...] = (
         "mechanisms.experiment:run",
     ),
     Lab(
+        "isolation",
+        "Eight namespaces, one by one",
+        "What does each namespace hide, what still leaks, and is one clone better than fork and unshare?",
+        "3.1",
+        "isolation.experiment:run",
+    ),
+    Lab(
         "container",
         "A container from end to end",
         "Is every stage of making a container in force, and what happens to who tries to get out?",

@@ -16,6 +16,7 @@ import pytest
 
 from nsview.commands.flags import explained, listed
 from spawner.flags import FLAGS, GROUPS, find
+from spawner.namespaces import KINDS, NamespaceKind
 from spawner.rules import RULES
 
 COMMAND = (sys.executable, "-m", "nsview", "flags")
@@ -126,6 +127,19 @@ def test_json_has_every_flag_and_rule() -> None:
     assert any(danger["stops"] for danger in document["dangers"])
     assert rules["signal-in-flags"]["any_of"] == ["0x7f"]
     assert {rule.name for rule in RULES} == rules.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_flag_of_a_namespace_tells_what_is_shared_still(kind: NamespaceKind) -> None:
+    assert kind.still_shared in " ".join(flags(kind.flag_name).stdout.split())
+    (flag,) = json.loads(flags("--json", kind.flag_name).stdout)["flags"]
+    assert flag["still_shared"] == kind.still_shared
+
+
+def test_flag_of_no_namespace_tells_nothing_of_that() -> None:
+    assert "still shared" not in flags("CLONE_FS").stdout
+    (flag,) = json.loads(flags("--json", "CLONE_FS").stdout)["flags"]
+    assert flag["still_shared"] is None
 
 
 def test_json_of_one_flag_has_its_rules_only() -> None:

@@ -23,8 +23,8 @@ Times = dict[tuple[str, float], list[int]]
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median and quartiles."""
-    lower, _, upper = quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
+    """Median and quartiles, none of them beyond what was measured."""
+    lower, _, upper = quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
     return Spread(median(values), lower, upper, len(values))
 
 

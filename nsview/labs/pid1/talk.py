@@ -66,10 +66,17 @@ class Subject:
 @contextmanager
 def subject_in(*, namespace: bool, init: bool = False) -> Iterator[Subject]:
     """Launch a subject, as process 1 of a pid namespace or as an ordinary process; LaunchError if that is refused."""
-    spec = Spec(args=(sys.executable, "-I", "-S", subject.__file__), init=init, stdio=Stdio.PIPE, pdeathsig=9)
+    spec = Spec(args=(sys.executable, "-I", "-S", subject.__file__), init=init)
     if namespace:
         spec = replace(spec, **{"namespaces": _NAMESPACED, **unprivileged()})
-    with launch(spec) as child:
+    with talking_to(spec) as found:
+        yield found
+
+
+@contextmanager
+def talking_to(spec: Spec) -> Iterator[Subject]:
+    """Launch what answers questions, on pipes, to end with us; LaunchError if that is refused."""
+    with launch(replace(spec, stdio=Stdio.PIPE, pdeathsig=9)) as child:
         try:
             yield Subject(child)
         finally:
@@ -77,12 +84,12 @@ def subject_in(*, namespace: bool, init: bool = False) -> Iterator[Subject]:
             child.wait(0 if stopped(child.pid) else 1.0)
 
 
-def unprivileged() -> dict[str, Any]:
-    """What a Spec for a pid namespace needs besides, for who has no privilege: a user namespace."""
+def unprivileged(namespaces: frozenset[str] = _NAMESPACED) -> dict[str, Any]:
+    """What a Spec for these namespaces needs besides, for who has no privilege: a user namespace."""
     if os.geteuid() == 0:
         return {}
     return {
-        "namespaces": _NAMESPACED | {"user"},
+        "namespaces": namespaces | {"user"},
         "uid_mappings": (IDMapping(0, os.geteuid()),),
         "gid_mappings": (IDMapping(0, os.getegid()),),
     }
