@@ -40,11 +40,14 @@ def measured(stand_in: Host, rounds: int) -> Generator[Event, None, None]:
     ways = {str(way): ("times", str(way)) for way in COMPARED}
     launches = _taken(stand_in, rounds, sets, ways)
     yield _measurement("launches", "a launch until the child has been waited for", launches, sets, ways)
+    steps = _steps(stand_in, rounds, three)
+    yield steps
     alone = [name for name in there if name not in _NOT_BARE]
     bare = {"none": [], **{name: [name] for name in alone}, "+".join(alone): alone}
     calls = {name: ("bare_times", unshare) for name, unshare in _BARE.items()}
     bare_times = _taken(stand_in, rounds, bare, calls)
     yield _measurement("calls", "the calls alone, without execve", bare_times, bare, calls)
+    yield from _stepped(steps, three)
     yield from _launched(_medians(launches, ways), list(sets).index("+".join(three)), three)
     yield from _called(_medians(bare_times, calls), len(bare) - 1, alone)
 
@@ -58,6 +61,36 @@ def _taken(stand_in: Host, rounds: int, sets: _Sets, ways: Mapping[str, tuple[st
                 if "refused" not in told:
                     times[name, x].append(told["ns"])
     return times
+
+
+def _steps(stand_in: Host, rounds: int, kinds: Sequence[str]) -> Measurement:
+    """Each call that makes a process or a namespace, as the timeline has it."""
+    times: Times = defaultdict(list)
+    labels: dict[float, str] = {}
+    for turn in range(rounds):
+        for way in COMPARED if turn % 2 == 0 else COMPARED[::-1]:
+            told = stand_in.ask("times", str(way), kinds)
+            for at, (name, ns) in enumerate(told.get("calls", ())):
+                x = at + 1 if way is Mechanism.FORK_UNSHARE else 0
+                labels[x] = "second fork" if at == 2 else name
+                times[str(way), x].append(ns)
+    title = f"the calls of a launch into {', '.join(kinds)}, step by step"
+    labels = dict(sorted(labels.items()))
+    return Measurement("steps", title, Axis("call", ""), TIME, series(times, map(str, COMPARED)), labels)
+
+
+def _stepped(steps: Measurement, kinds: Sequence[str]) -> Iterator[Conclusion]:
+    medians = {line.name: [(steps.labels[x], point.median) for x, point in line.points] for line in steps.series}
+    one, two = (medians.get(str(way)) for way in COMPARED)
+    if not one or not two:
+        return
+    each = ", ".join(f"{name} {value_text(ns, 'ns')}" for name, ns in two)
+    yield Conclusion(
+        "where-the-two-steps-take-their-time",
+        f"Into {', '.join(kinds)}: {one[0][0]} {value_text(one[0][1], 'ns')}, until the child runs; by fork+unshare "
+        f"{each}.",
+        numbers={f"{name.replace(' ', '_')}_ns": ns for name, ns in (*one, *two)},
+    )
 
 
 def _measurement(key: str, title: str, times: Times, sets: _Sets, names: Mapping[str, object]) -> Measurement:
@@ -77,8 +110,9 @@ def _launched(medians: _Medians, at: int, kinds: Sequence[str]) -> Iterator[Conc
     yield Conclusion(
         "one-clone-against-two-steps",
         f"Into {', '.join(kinds)} a launch by one clone3 took {value_text(one, 'ns')}, by fork+unshare "
-        f"{value_text(two, 'ns')}, {two / one:.2f} times; into no namespace at all {value_text(none[0], 'ns')} and "
-        f"{value_text(none[1], 'ns')}, {none[1] / none[0]:.2f} times: so much of it is the memory that fork copies.",
+        f"{value_text(two, 'ns')}, {two / one:.2f} times; into no namespace, where all the difference is the memory "
+        f"that fork copies, {value_text(none[0], 'ns')} and {value_text(none[1], 'ns')}, {none[1] / none[0]:.2f} "
+        "times.",
         numbers={"clone3_ns": one, "fork_unshare_ns": two, "clone3_none_ns": none[0], "fork_none_ns": none[1]},
     )
 
@@ -90,7 +124,7 @@ def _called(medians: _Medians, at: int, kinds: Sequence[str]) -> Iterator[Conclu
     yield Conclusion(
         "one-call-alone-against-two",
         f"With the same memory copied, into {', '.join(kinds)}, one clone3 took {value_text(one, 'ns')} and clone3 "
-        f"followed by unshare {value_text(two, 'ns')}, {two / one:.2f} times: what is measured here is the price of "
-        "one more call, apart from that of memory.",
+        f"followed by unshare {value_text(two, 'ns')}, {two / one:.2f} times: this is the price of one more call, "
+        "apart from that of memory.",
         numbers={"one_ns": one, "two_ns": two},
     )

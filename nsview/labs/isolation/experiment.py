@@ -13,7 +13,7 @@ from nsview.labs.lab import Conclusion, Event, Finding, Scene, Setting, Stage, V
 from spawner import LaunchError
 from spawner.namespaces import KINDS, NamespaceKind
 
-_REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOSYS)
+_REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOPROTOOPT)
 """Answers by which something may not be done here, as against being done and seen otherwise."""
 _WHOSE = {True: "another than the host's", False: "the host's"}
 
@@ -39,14 +39,15 @@ def run(setting: Setting) -> Generator[Event, None, None]:
 def _one_by_one(stand_in: Host) -> Generator[Event, None, None]:
     for kind in KINDS:
         yield Stage(kind.flag_name, f"Isolates: {kind.isolates}. Still shared: {kind.still_shared}")
-        looks = {"hides": LOOKS[kind.name].hides, **LOOKS[kind.name].leaks}
+        looks = LOOKS[kind.name].all
         if not there_is(kind.proc):
             why = f"this kernel has no {kind.name} namespaces"
             yield from (_left_out(kind, key, look, why) for key, look in looks.items())
             continue
         for key, look in looks.items():
             yield from _looked(stand_in, kind, key, look, new=True)
-        yield from _looked(stand_in, kind, "hides", looks["hides"], new=False)
+            if key in LOOKS[kind.name].hides:
+                yield from _looked(stand_in, kind, key, look, new=False)
 
 
 def _looked(stand_in: Host, kind: NamespaceKind, key: str, look: Look, *, new: bool) -> Generator[Event, None, None]:
@@ -80,7 +81,7 @@ def _whose(kind: NamespaceKind, room: Pair, new: bool) -> Finding:
 def _found(kind: NamespaceKind, key: str, look: Look, answer: bool | str, new: bool) -> Finding:
     expected = look.words(_expected(kind, key, look, new))
     answered = look.words(answer)
-    why = (kind.isolates if key == "hides" else kind.still_shared) if new else "nothing is new"
+    why = (kind.isolates if key in LOOKS[kind.name].hides else kind.still_shared) if new else "nothing is new"
     done = f"{look.done}, {_way(kind, new)}"
     return Finding(_key(kind, key, new), done, expected, answered, _verdict(expected == answered), why, kind.flag_name)
 
@@ -94,7 +95,7 @@ def _expected(kind: NamespaceKind, key: str, look: Look, new: bool) -> bool:
     """What the table of kinds makes one expect: that the thing is one, or apart."""
     if not new:
         return True
-    return look.of not in kind.isolates if key == "hides" else look.of in kind.still_shared
+    return look.of in kind.still_shared if key in LOOKS[kind.name].leaks else look.of not in kind.isolates
 
 
 def _key(kind: NamespaceKind, key: str, new: bool) -> str:
@@ -112,15 +113,17 @@ def _verdict(right: bool) -> Verdict:
 def _concluded(findings: Sequence[Finding]) -> Iterator[Conclusion]:
     """What the answers come to; of what was left out nothing follows."""
     asked = [each for each in findings if each.verdict is not Verdict.LEFT_OUT]
-    hides = [each for each in asked if each.key.endswith(".hides")]
-    hidden = _kinds(each for each in hides if each.verdict is Verdict.AS_EXPECTED)
-    controls = _kinds(each for each in asked if each.key.endswith(".hides.control") and _right(each))
+    looks = [each for each in asked if ".hides" in each.key]
+    hides = [each for each in looks if not each.key.endswith(".control")]
+    hidden = [each.key.partition(".")[0] for each in hides if _right(each)]
+    controls = [each for each in looks if each not in hides and _right(each)]
     yield Conclusion(
         "each-namespace-hides-one-kind-of-thing",
-        f"{len(hidden)} of {len(hides)} namespaces asked hid what they are for ({', '.join(hidden) or 'none'}); "
-        f"without the flag the opposite was seen of {len(controls)}.",
-        _summed_up(hides),
-        {"kinds": len(hides), "hidden": len(hidden), "controls": len(controls)},
+        f"{len(hidden)} of {len(hides)} things asked for were hidden by the namespace that is for them "
+        f"({', '.join(dict.fromkeys(hidden)) or 'none'}); without its flag {len(controls)} of "
+        f"{len(looks) - len(hides)} were seen.",
+        _summed_up(looks),
+        {"things": len(hides), "hidden": len(hidden), "controls": len(looks) - len(hides), "seen": len(controls)},
     )
     leaks = [each for each in asked if ".leaks" in each.key]
     leaking = _kinds(each for each in leaks if _right(each))

@@ -13,13 +13,15 @@ import mmap
 import os
 import signal
 import socket
-import stat
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
+_Kept = TypeVar("_Kept")
 _MS_BIND, _MS_SHARED = 0x1000, 1 << 20
 _IPC_CREAT, _IPC_EXCL = 0o1000, 0o2000
+_SO_NETNS_COOKIE = 71
 _kept: list[object] = []
 """Sockets and mappings that are there as long as this process."""
 
@@ -37,6 +39,10 @@ def _asked(call: Callable[[], object]) -> str:
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, str(error))
     return "done"
+
+
+def _last(kind: type[_Kept]) -> _Kept:
+    return next(each for each in reversed(_kept) if isinstance(each, kind))
 
 
 def pid() -> int:
@@ -91,7 +97,7 @@ def owner(path: str) -> int:
 
 def is_directory(path: str) -> bool:
     """Whether it can be opened as a directory."""
-    return stat.S_ISDIR(os.stat(path).st_mode) and _asked(lambda: os.close(os.open(path, os.O_DIRECTORY))) == "done"
+    return _asked(lambda: os.close(os.open(path, os.O_DIRECTORY))) == "done"
 
 
 # ---- sockets ----
@@ -114,8 +120,47 @@ def listen(path: str) -> None:
 
 def connect(path: str) -> str:
     """Connect to one: "done" or the errno's name."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as made:
-        return _asked(lambda: made.connect(path))
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    _kept.append(made)
+    return _asked(lambda: made.connect(path))
+
+
+def bind_port(port: int) -> str:
+    """Bind a TCP socket to a port of every address: "done" or the errno's name."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    _kept.append(made)
+    return _asked(lambda: made.bind(("", port)))
+
+
+def free_port() -> int:
+    """Bind a TCP socket to a port that is free; which."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    _kept.append(made)
+    made.bind(("", 0))
+    port: int = made.getsockname()[1]
+    return port
+
+
+def hand_over() -> int:
+    """Accept on the last socket and send an open one; the cookie of the network namespace that this one is in."""
+    with _last(socket.socket).accept()[0] as connection, _open() as sent:
+        socket.send_fds(connection, [b"."], [sent.fileno()])
+        return _cookie(sent)
+
+
+def taken_over() -> list[int]:
+    """Receive it on the last socket: its cookie, and that of a socket made here."""
+    _, (fd,), _, _ = socket.recv_fds(_last(socket.socket), 1, 1)
+    with socket.socket(fileno=fd) as taken, _open() as own:
+        return [_cookie(taken), _cookie(own)]
+
+
+def _open() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def _cookie(made: socket.socket) -> int:
+    return int.from_bytes(made.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), sys.byteorder)
 
 
 # ---- processes and ids ----
@@ -155,6 +200,17 @@ def set_hostname(name: str) -> None:
     socket.sethostname(name)
 
 
+def try_hostname(name: str) -> str:
+    """The same: "done" or the errno's name."""
+    return _asked(lambda: socket.sethostname(name))
+
+
+def capabilities() -> int:
+    """Its effective capabilities (proc_pid_status(5))."""
+    with open("/proc/self/status") as status:
+        return int(status.read().partition("\nCapEff:")[2].split()[0], 16)
+
+
 def hostname() -> str:
     """The host name (uname(2))."""
     return os.uname().nodename
@@ -185,18 +241,12 @@ def map_file(path: str) -> None:
 
 def store(text: str) -> None:
     """Write to the last mapping's memory."""
-    _mapping()[: len(text)] = text.encode()
+    _last(mmap.mmap)[: len(text)] = text.encode()
 
 
 def load(length: int) -> str:
     """What stands at the beginning of the last mapping's memory."""
-    return _mapping()[:length].decode("latin-1")
-
-
-def _mapping() -> mmap.mmap:
-    found = _kept[-1]
-    assert isinstance(found, mmap.mmap)
-    return found
+    return _last(mmap.mmap)[:length].decode("latin-1")
 
 
 def cgroup() -> str:
@@ -215,8 +265,8 @@ ACTS: dict[str, Callable[..., object]] = {
     for act in (
         *(pid, namespaces, euid, euid_of, kill, block, pending),
         *(mount_tmpfs, make_shared, mounted, write, read, owner, is_directory, cgroup),
-        *(bind_abstract, listen, connect),
-        *(set_hostname, hostname, kernel, clock),
+        *(bind_abstract, listen, connect, free_port, bind_port, hand_over, taken_over),
+        *(set_hostname, try_hostname, capabilities, hostname, kernel, clock),
         *(make_segment, find_segment, map_file, store, load),
     )
 }

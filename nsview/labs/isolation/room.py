@@ -49,7 +49,7 @@ class Host:
 
 @dataclass(slots=True)
 class Pair:
-    """The stand-in and one child of it, or none yet (looks.Room)."""
+    """The stand-in and one child of it, or none yet (asking.Room)."""
 
     _host: Host
     path: str

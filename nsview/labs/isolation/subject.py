@@ -76,13 +76,7 @@ class StandIn:
         assert isinstance(self._child, Child)
         self._child.resume()
         self._child.wait()
-        made = [event for event in self._child.timeline if event.text.startswith(_MAKING)]
-        return {
-            "calls": [event.text.partition("(")[0] for event in made],
-            "results": [event.result for event in made],
-            "ns": [event.duration_ns for event in made],
-            "namespaces": self._child.namespaces,
-        }
+        return {"calls": _making(self._child), "namespaces": self._child.namespaces}
 
     def links(self, pid: int) -> dict[str, int | None]:
         """The inodes of a process's namespaces, by the links of /proc/PID/ns; None where one leads nowhere.
@@ -125,20 +119,28 @@ class StandIn:
     # ---- times ----
 
     def times(self, way: str, kinds: list[str]) -> dict[str, Any]:
-        """Nanoseconds of a launch: from before the call until the child has been waited for."""
+        """Nanoseconds of a launch, from before the call until the child has been waited for, and of its calls."""
         spec = _spec(way, kinds)
+        made: list[tuple[str, int]] = []
 
         def whole() -> None:
             with launch(spec) as child:
                 child.wait()
+                made.extend((name, ns) for name, _, ns in _making(child) if ns is not None)
 
-        return _timed(whole)
+        return {**_timed(whole), "calls": made}
 
     def bare_times(self, unshare: bool, kinds: list[str]) -> dict[str, Any]:
         """The same of a child that executes nothing: one clone3 with the flags, or clone3 and then unshare."""
         mask = flags_of(frozenset(kinds))
         steps = (calls.call("unshare", mask),) if unshare else (calls.call("getpid"),)
         return _timed(lambda: calls.run(steps, flags=0 if unshare else mask))
+
+
+def _making(child: Child) -> list[tuple[str, int | None, int | None]]:
+    """Name, result and nanoseconds of each call of its launch that makes a process or a namespace."""
+    made = (event for event in child.timeline if event.text.startswith(_MAKING))
+    return [(event.text.partition("(")[0], event.result, event.duration_ns) for event in made]
 
 
 def _spec(way: str, kinds: list[str]) -> Spec:

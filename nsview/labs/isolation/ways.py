@@ -10,7 +10,6 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from nsview.host.facts import LINKS
-from nsview.labs.chart.scale import value_text
 from nsview.labs.isolation import costs
 from nsview.labs.isolation.costs import COMPARED, SEED
 from nsview.labs.isolation.room import Host, Refused, there_is
@@ -109,13 +108,11 @@ def _to_the_end(stand_in: Host, mechanism: Mechanism, wanted: Sequence[str]) -> 
     by_unshare = WAYS[mechanism].namespaces == "unshare"
     expected = [_SYSCALLS[mechanism], *(["unshare"] if by_unshare else [])]
     expected += ["clone"] if by_unshare and "pid" in wanted else []
-    spent = sum(ns for ns in told["ns"] if ns is not None)
     yield _finding(
         f"{_key(mechanism)}.calls",
         f"{mechanism}: read off the timeline the calls that made processes and namespaces",
         _counted(expected),
-        _counted(told["calls"]),
-        f"they took {value_text(spent, 'ns')} here, once",
+        _counted([name for name, result, _ in told["calls"] if result is None or result >= 0]),
     )
     own = [name for name, inode in told["namespaces"].items() if inode not in (None, ours[BY_NAME[name].proc])]
     yield _finding(f"{_key(mechanism)}.last", f"{mechanism}: and just before execve", _new(wanted), _new(own))
