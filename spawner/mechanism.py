@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
+from enum import StrEnum
 from signal import SIGCHLD
 
 from spawner import idmap
@@ -31,6 +32,14 @@ INTO_CGROUP = BY_NAME["CLONE_INTO_CGROUP"].bit
 _LEGACY = 0xFFFFFF00
 
 
+class Stack(StrEnum):
+    """What a child's first stack is to its parent."""
+
+    OWN = "a stack of its own"
+    COPY = "a copy of its parent's stack, at the same address"
+    BORROWED = "its parent's stack itself, while that one waits"
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """What one mechanism can do.
@@ -38,7 +47,8 @@ class Way:
     ``flags``: the CLONE_* bits a caller may add to its call. ``namespaces``: whether they are made by the
     ``call`` itself, by ``unshare`` in the child, or not at all (empty). ``plans``: whether the child can run a
     plan. ``holds``: whether it can wait for the parent on the way. ``shares``: whether it is in the parent's memory
-    until execve, where nothing of the Spec forbids that; else it gets a copy of the page tables.
+    until execve, where nothing of the Spec forbids that; else it gets a copy of the page tables. ``stack``: what the
+    child runs on until execve, where it shares the memory if it can.
     """
 
     flags: int
@@ -47,15 +57,24 @@ class Way:
     holds: bool
     shares: bool
     cost: str
+    stack: Stack
 
 
 WAYS: dict[Mechanism, Way] = {
-    Mechanism.CLONE3: Way((1 << 64) - 1, "call", True, True, True, "shares the parent's memory until execve"),
-    Mechanism.CLONE: Way(_LEGACY, "call", True, True, True, "shares the parent's memory until execve"),
-    Mechanism.FORK: Way(0, "", True, True, False, "copies the parent's page tables: cost grows with its memory"),
-    Mechanism.VFORK: Way(0, "", True, False, True, "borrows the parent's memory and suspends it until execve"),
-    Mechanism.FORK_UNSHARE: Way(0, "unshare", True, True, False, "copies the parent's page tables, then unshares"),
-    Mechanism.POSIX_SPAWN: Way(0, "", False, False, True, "libc's own clone(CLONE_VM|CLONE_VFORK)"),
+    Mechanism.CLONE3: Way(
+        (1 << 64) - 1, "call", True, True, True, "shares the parent's memory until execve", Stack.OWN
+    ),
+    Mechanism.CLONE: Way(_LEGACY, "call", True, True, True, "shares the parent's memory until execve", Stack.OWN),
+    Mechanism.FORK: Way(
+        0, "", True, True, False, "copies the parent's page tables: cost grows with its memory", Stack.COPY
+    ),
+    Mechanism.VFORK: Way(
+        0, "", True, False, True, "borrows the parent's memory and suspends it until execve", Stack.BORROWED
+    ),
+    Mechanism.FORK_UNSHARE: Way(
+        0, "unshare", True, True, False, "copies the parent's page tables, then unshares", Stack.COPY
+    ),
+    Mechanism.POSIX_SPAWN: Way(0, "", False, False, True, "libc's own clone(CLONE_VM|CLONE_VFORK)", Stack.OWN),
 }
 
 

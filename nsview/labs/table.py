@@ -36,6 +36,13 @@ LABS: tuple[Lab, ...] = (
         "container.experiment:run",
     ),
     Lab(
+        "stack",
+        "A function and a stack of its own",
+        "What does clone's own entry and stack mean, and what happens when the stack overflows?",
+        "2.2",
+        "stack.experiment:run",
+    ),
+    Lab(
         "pid1",
         "The first process of a pid namespace",
         "Which signals does pid 1 ignore, who reaps its orphans, and what does an init change?",

@@ -1,0 +1,1 @@
+"""The lab on the stack that a child runs on, and on the function that it runs."""
