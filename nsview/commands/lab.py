@@ -7,14 +7,20 @@ status is 1 when an expectation failed; what could not be asked is said and is n
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
+import stat
 import sys
+import tempfile
+from pathlib import Path
 
 from nsview.commands.listing import Column, window, write
-from nsview.labs.lab import Event, Lab, Scene, Setting
+from nsview.host.text import printable
+from nsview.labs.lab import Event, Lab, Report, Scene, Setting
 from nsview.labs.table import LABS, UnknownLab, find
 
-FAILED = 1
+FAILED, USAGE = 1, 2
 _COLUMNS = (Column("LAB"), Column("WHAT IT ANSWERS", gives=True))
 
 
@@ -30,6 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--thorough", action="store_true", help="measure as for a publication: minutes where it else takes seconds"
     )
+    parser.add_argument("--svg", metavar="FILE", help="draw what the lab measures, as a picture for a page")
     parser.add_argument("--step", action="store_true", help="wait for Enter where there is something to look at")
     parser.add_argument("--no-header", dest="header", action="store_false", help="leave out the line of titles")
     parser.add_argument("--json", action="store_true", help="print JSON, version 1")
@@ -39,6 +46,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """List the labs, or run one."""
     if args.lab is None:
+        if args.svg is not None:
+            return _refuse("--svg needs a lab to draw: nsview lab NAME --svg FILE", USAGE)
         _list(args)
         return 0
     return _run(args.lab, args)
@@ -65,6 +74,8 @@ def _run(lab: Lab, args: argparse.Namespace) -> int:
     from nsview.labs.running import perform
     from nsview.labs.telling import summed_up, told
 
+    if args.svg is not None and (why := _not_writable(Path(args.svg))) is not None:
+        return _refuse(f"{printable(args.svg)}: {why}", USAGE)  # before it takes minutes
     width = window()
 
     def tell(event: Event) -> None:
@@ -83,4 +94,38 @@ def _run(lab: Lab, args: argparse.Namespace) -> int:
         sys.stdout.write("\n")
     else:
         sys.stdout.writelines(f"{line}\n" for line in summed_up(report, width))
-    return FAILED if report.failed else 0
+    status = FAILED if report.failed else 0
+    return status if args.svg is None else max(status, _draw(report, Path(args.svg)))
+
+
+def _not_writable(path: Path) -> str | None:
+    """Say why no picture can be put there, if none can; nothing is left of the trial."""
+    from nsview.invoker import as_invoker
+
+    try:
+        with as_invoker():
+            if path.exists() and not stat.S_ISREG(path.stat().st_mode):  # it would be replaced, /dev/null too
+                return os.strerror(errno.EISDIR) if path.is_dir() else "it is no regular file"
+            with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
+                return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _draw(report: Report, path: Path) -> int:
+    """Write the picture, as the person's who invoked us."""
+    from nsview.invoker import write as keep
+    from nsview.labs.chart.svg import beneath_one_another
+
+    if not report.measurements:
+        return _refuse(f"no picture: {report.lab.name} has measured nothing", FAILED)
+    try:
+        keep(path, beneath_one_another(report.measurements).encode())
+    except OSError as error:
+        return _refuse(f"{printable(str(path))}: {error.strerror}", FAILED)
+    return 0
+
+
+def _refuse(sentence: str, status: int) -> int:
+    print(f"nsview lab: {sentence}", file=sys.stderr)
+    return status

@@ -137,11 +137,12 @@ class Lab:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a lab told. ``error``: why it ended early, if it did."""
+    """All that a lab told. ``error``: why it ended early, if it did; ``setting`` is how it was run."""
 
     lab: Lab
     events: tuple[Event, ...]
     error: str | None = None
+    setting: Setting = Setting()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -35,4 +35,4 @@ def perform(lab: Lab, setting: Setting, tell: Callable[[Event], object] = lambda
             error = str(failed)
         except OSError as failed:
             error = f"{failed.strerror or failed}" + (f": {failed.filename}" if failed.filename else "")
-    return Report(lab, tuple(events), error)
+    return Report(lab, tuple(events), error, setting)

@@ -8,7 +8,7 @@ shape of their mark as well as by colour.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from nsview.labs.chart.scale import Scale, across, axis_text, is_of_categories, rows, upward, value_text
@@ -18,6 +18,7 @@ WIDTH = 800
 _PLOT_HEIGHT = 440
 _ROW = 26
 _INK = "#7d7d7d"
+_GAP = 24
 COLOURS = ("#2f81e0", "#d16a00", "#1f9a6a", "#c353ad", "#d9463e", "#1593b3", "#a67c00", "#8465e0", "#7d7d7d")
 _CORNERS = (0, 4, 3, 44, 5, 33, 6)
 """Shapes of marks by their corners: 0 a circle; 44 a square on its corner, 33 a triangle on its corner."""
@@ -27,16 +28,30 @@ _LETTER = 6.6
 
 def drawn(measurement: Measurement) -> str:
     """Return the measurement's picture as an SVG document."""
+    return _document(measurement, *_inside(measurement))
+
+
+def beneath_one_another(measurements: Sequence[Measurement]) -> str:
+    """Return the pictures of several measurements as one SVG document."""
+    parts, top = [], 0.0
+    for measurement in measurements:
+        height, inside = _inside(measurement)
+        parts.append(_document(measurement, height, inside, top))
+        top += height + _GAP
+    height = top - _GAP
+    size = f'width="{WIDTH}" height="{_n(height)}" viewBox="0 0 {WIDTH} {_n(height)}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>\n{"".join(parts)}</svg>\n'
+
+
+def _inside(measurement: Measurement) -> tuple[float, list[str]]:
     if not any(series.points for series in measurement.series):
-        return _document(measurement, 80, [_text(WIDTH / 2, 56, "nothing was measured", "middle")])
+        return 80, [_text(WIDTH / 2, 56, "nothing was measured", "middle")]
     if is_of_categories(measurement):
-        height, parts = _categories(measurement)
-    else:
-        height, parts = _PLOT_HEIGHT, list(_plot(measurement))
-    return _document(measurement, height, parts)
+        return _categories(measurement)
+    return _PLOT_HEIGHT, list(_plot(measurement))
 
 
-def _document(measurement: Measurement, height: float, parts: Iterable[str]) -> str:
+def _document(measurement: Measurement, height: float, parts: Iterable[str], top: float = 0) -> str:
     title = escape(measurement.title)
     summary = "; ".join(
         f"{series.name}: "
@@ -48,7 +63,7 @@ def _document(measurement: Measurement, height: float, parts: Iterable[str]) -> 
         for series in measurement.series
     )
     lines = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{_n(height)}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" y="{_n(top)}" width="{WIDTH}" height="{_n(height)}"'
         f' viewBox="0 0 {WIDTH} {_n(height)}"'
         f' role="img" font-family="system-ui, sans-serif" font-size="12" fill="{_INK}">',
         f"<title>{title}</title>",

@@ -1,0 +1,42 @@
+"""The list of the labs' pages: what each asks, what came of it, and where it was run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nsview.labs.pages.markdown import table, text
+from nsview.labs.pages.page import Document, command, machine, outcome
+
+
+def contents(documents: Sequence[Document]) -> str:
+    """Return the index as Markdown, for labs in this order; their pages are expected beside it."""
+    runs = list(dict.fromkeys(map(machine, documents)))
+    blocks = [
+        ["<!-- Made by docs/labs/make.py. -->"],
+        ["# The labs"],
+        [
+            "Each lab puts questions to the running kernel in throw-away processes: what was expected, what the kernel "
+            "answered, what was measured, and what follows. Its page is the run of a command, which anybody may run "
+            "and doubt:"
+        ],
+        ["```sh", *(f"{command(each)}" for each in documents), "```"],
+        table(
+            ("lab", "what it asks", "answers"),
+            (
+                (f"[{text(each['title'])}]({each['lab']}.md)", text(each["question"]), text(outcome(each)))
+                for each in documents
+            ),
+        ),
+        [f"Run on {text('; '.join(runs))}."],
+        ["## What follows"],
+        *(
+            [
+                f"**[{text(each['title'])}]({each['lab']}.md)**",
+                "",
+                *(f"- [{text(of['says'])}]({each['lab']}.md#{of['key']})" for of in each["conclusions"]),
+            ]
+            for each in documents
+            if each["conclusions"]
+        ),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
