@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from statistics import median
 
+from nsview.bench.crowd import crowd, reader
 from nsview.host.columns.process_row import Scene, refer
 from nsview.host.columns.processes import PROCESS_COLUMNS
 from nsview.host.filter import parse
 from nsview.host.snapshot import take
 
-READER = Path(__file__).with_name("snapshot_reader.c")
 NSVIEW = (sys.executable, "-m", "nsview")
 
 PS_NS = ",".join(f"{kind}ns" for kind in ("mnt", "net", "pid", "user", "uts", "ipc", "cgroup", "time"))
@@ -64,21 +64,9 @@ def milliseconds(command: tuple[str, ...]) -> float:
 
 def main(processes: int, rounds: int) -> None:
     """Make the crowd, measure, print."""
-    with tempfile.TemporaryDirectory() as directory:
-        reader = f"{directory}/reader"
-        subprocess.run(["cc", "-std=gnu11", "-O2", "-o", reader, READER], check=True)
-        with subprocess.Popen(
-            [reader, "crowd", str(processes)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as crowd:
-            assert crowd.stdin
-            assert crowd.stdout
-            if crowd.stdout.readline() != "ready\n":
-                sys.exit(f"{processes} processes are more than this machine allows (ulimit -u, pids.max)")
-            try:
-                commands(rounds)
-                filters(rounds)
-            finally:
-                crowd.stdin.close()
+    with tempfile.TemporaryDirectory() as directory, crowd(reader(Path(directory)), processes):
+        commands(rounds)
+        filters(rounds)
 
 
 def commands(rounds: int) -> None:

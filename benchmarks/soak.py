@@ -25,8 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from container_launchers import our_spec, prepare
-
+from nsview.bench.box import our_spec, prepare
 from spawner import IDMapping, LaunchError, Spec, Stdio, launch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -1,4 +1,4 @@
-"""The benchmark of snapshots runs, and its table has a row per reader; the times are for people."""
+"""The benchmark of a snapshot's parts runs, and its table has a row for each; the times are for people."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from leftovers import Census
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "snapshot.py"
 
 
-@pytest.mark.needs("root", "bpf", "cc", "lsns", "ps")
-def test_its_table_has_every_reader_for_every_crowd(nothing_left: Census) -> None:
+@pytest.mark.needs("root", "bpf", "cc")
+def test_its_table_has_every_part_for_every_crowd(nothing_left: Census) -> None:
     command = [sys.executable, str(SCRIPT), "--rounds", "1", "10", "60"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -24,9 +24,7 @@ def test_its_table_has_every_reader_for_every_crowd(nothing_left: Census) -> Non
     assert many >= few + 10
     assert rule == ["---"] * 3
     names = [row[0].strip() for row in rows]
-    assert len(set(names)) == len(names) == 10
-    for word in ("BPF", "/proc", "plain C", "ps(1)", "psutil", "lsns(8)"):
-        assert any(name.startswith(word) for name in names)
+    assert len(set(names)) == len(names) == 6
+    assert len([name for name in names if name.startswith(("BPF", "/proc"))]) == 4
     for row in rows:
-        assert all(re.fullmatch(r" \d+\.\d \(\d+\.\d\d\) ", cell) for cell in row[1:])
-    assert next(row for row in rows if "plain C" in row[0])[1].endswith("(1.00) ")
+        assert all(re.fullmatch(r" \d+\.\d ", cell) for cell in row[1:])

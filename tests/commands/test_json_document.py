@@ -52,6 +52,8 @@ def said(key: str, text: str) -> bool:
         ("diff", ("{pid}",), ""),
         ("lab", (), ""),
         ("lab", ("mechanisms",), ""),
+        ("bench", ("--list",), ""),
+        ("bench", ("spawn", "--samples", "1"), ""),
         ("snapshot", (), ""),
     ],
 )

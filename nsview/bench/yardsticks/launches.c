@@ -1,11 +1,11 @@
-/* The yardstick of spawn.py: the system calls of the engine's plans, written out in plain C.
+/* The yardstick of launches.py: the system calls of the engine's plans, written out in plain C.
  *
- * Usage: spawn_reference PROGRAM. Reads lines "KIND COUNT" (KIND: none, or six for six new namespaces) and
- * answers each with COUNT times in nanoseconds, each from before the signal mask is changed until the child
- * is reaped. Built together with spawner/_child.c, of which it takes only the clone stub and the clock.
+ * Usage: launches PROGRAM. Reads lines "KIND COUNT" (KIND: none, or six for six new namespaces) and answers each
+ * with COUNT times in nanoseconds, each from before the signal mask is changed until the child is reaped; a COUNT of
+ * 0 launches PROGRAM with "namespaces", lets it print and then prints a line of a dot. Built together with spawner/_child.c, of which it takes only the clone stub and the clock.
  */
 #define _GNU_SOURCE
-#include "../spawner/_child.h"
+#include "../../../spawner/_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ struct clone3_args {
 
 struct job {
     const char *program;
-    char *argv[2];
+    char *argv[3];
     int six;
     char uid_map[32], gid_map[32];
     uint64_t mask; /* the caller's */
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PROGRAM\n", argv[0]);
         return 2;
     }
-    struct job job = {.program = argv[1], .argv = {argv[1], NULL}};
+    struct job job = {.program = argv[1], .argv = {argv[1]}};
     snprintf(job.uid_map, sizeof job.uid_map, "0 %u 1\n", geteuid());
     snprintf(job.gid_map, sizeof job.gid_map, "0 %u 1\n", getegid());
     char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -137,9 +137,12 @@ int main(int argc, char **argv)
     int count;
     while (scanf("%15s %d", kind, &count) == 2) {
         job.six = strcmp(kind, "six") == 0;
+        job.argv[1] = count == 0 ? "namespaces" : NULL;
         for (int i = 0; i < count; i++)
             printf("%llu ", (unsigned long long)spawn_and_wait(&job, stack));
-        printf("\n");
+        if (count == 0)
+            spawn_and_wait(&job, stack);
+        printf(count == 0 ? ".\n" : "\n");
         fflush(stdout);
     }
     return 0;

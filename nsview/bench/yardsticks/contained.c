@@ -1,7 +1,8 @@
-/* The static program that container.py has launched into containers.
+/* The static program that every launcher is given.
  *
- * Without arguments it ends at once. With "look" it prints what it finds around it, one "NAME VALUE" a line, so that
- * the script can tell which of the things asked for each launcher did. It tries, where trying is the only way to know.
+ * Without arguments it ends at once. With "namespaces" it prints those it is in, with "look" all that it finds around
+ * it, one "NAME VALUE" a line, so that one can tell which of the things asked for each launcher did. It tries, where
+ * trying is the only way to know.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -121,5 +122,7 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "look") == 0)
         look();
+    else if (argc == 2 && strcmp(argv[1], "namespaces") == 0)
+        namespaces();
     return 0;
 }

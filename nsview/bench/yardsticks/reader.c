@@ -1,10 +1,11 @@
 /* The yardstick of snapshot.py: a plain C reader of the same files by absolute paths; and a crowd of idle processes.
  *
- *   snapshot_reader read ROUNDS   reads stat, status and ten namespace links of every process; prints ns per round
- *   snapshot_reader crowd COUNT   forks COUNT idle children, prints "ready", ends them when standard input ends
+ *   reader read ROUNDS   reads stat, status and ten namespace links of every process; prints ns and how many, per round
+ *   reader crowd COUNT   forks COUNT idle children, prints "ready", ends them when standard input ends, also before
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -53,6 +54,7 @@ static int read_rounds(int rounds)
 	for (int round = 0; round < rounds; round++) {
 		struct timespec before, after;
 		struct dirent *entry;
+		int processes = 0;
 		DIR *proc;
 
 		clock_gettime(CLOCK_MONOTONIC, &before);
@@ -60,13 +62,23 @@ static int read_rounds(int rounds)
 		if (!proc)
 			return 1;
 		while ((entry = readdir(proc)))
-			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
 				read_process(entry->d_name);
+				processes++;
+			}
 		closedir(proc);
 		clock_gettime(CLOCK_MONOTONIC, &after);
-		printf("%lld\n", (after.tv_sec - before.tv_sec) * 1000000000LL + after.tv_nsec - before.tv_nsec);
+		printf("%lld %d\n", (after.tv_sec - before.tv_sec) * 1000000000LL + after.tv_nsec - before.tv_nsec,
+		       processes);
 	}
 	return checksum == 0;
+}
+
+static int input_has_ended(void)
+{
+	struct pollfd input = {.fd = 0, .events = POLLIN};
+
+	return poll(&input, 1, 0) > 0;
 }
 
 static int crowd(int count)
@@ -76,7 +88,7 @@ static int crowd(int count)
 
 	if (!children)
 		return 1;
-	for (; made < count; made++) {
+	for (; made < count && !input_has_ended(); made++) {
 		children[made] = fork();
 		if (children[made] < 0)
 			break;

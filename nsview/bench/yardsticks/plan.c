@@ -1,6 +1,6 @@
-/* The floor of container.py: the system calls of one launch from plain C, nothing between them.
+/* The yardstick of container.py: the system calls of one launch from plain C, nothing between them.
  *
- * Usage: container_floor IMAGE RELOCATIONS FLAGS WAITS [OFFSET GROUP [FILE=TEXT…]]…
+ * Usage: plan IMAGE RELOCATIONS FLAGS WAITS [OFFSET GROUP [FILE=TEXT…]]…
  *
  * IMAGE is what spawner/image.py lays out for a plan, RELOCATIONS the offsets of its pointers (32 bits each), FLAGS those
  * of clone3, WAITS 1 where the parent waits for the child's end of a socket to close (a plan that does not suspend it).
@@ -10,7 +10,7 @@
  * Built together with spawner/_child.c, whose loop runs the plan.
  */
 #define _GNU_SOURCE
-#include "../spawner/_child.h"
+#include "../../../spawner/_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +46,7 @@ static int group_count;
 
 static _Noreturn void give_up(const char *what)
 {
-    fprintf(stderr, "container_floor: %s: %s\n", what, strerror(errno));
+    fprintf(stderr, "plan.c: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
@@ -144,7 +144,7 @@ static uint64_t launch(char *image, const char *template, size_t size, const uin
     uint64_t end = monotonic_ns();
 
     if (head->failed >= 0 || info.si_code != CLD_EXITED || info.si_status != 0) {
-        fprintf(stderr, "container_floor: step %d failed, or the program: %d\n", head->failed, info.si_status);
+        fprintf(stderr, "plan.c: step %d failed, or the program: %d\n", head->failed, info.si_status);
         exit(1);
     }
     return end - start;
