@@ -1,8 +1,8 @@
 """The launching side of the rows about launching: a process of a chosen size, told how and what to launch.
 
 ``python -m nsview.bench.launching BYTES PROGRAM UNSHARE`` answers each line "MEANS KIND COUNT" with COUNT times in
-nanoseconds. MEANS is a key of MEANS below; KIND none or six; a COUNT of 0 launches PROGRAM with "namespaces", lets it
-print and then prints a line of a dot. UNSHARE is the path of unshare(1), or empty.
+nanoseconds, or with "! " and why there are none. MEANS is a key of MEANS below; KIND none or six; a COUNT of 0 launches
+PROGRAM with "namespaces", lets it print and then prints a line of a dot. UNSHARE is the path of unshare(1), or empty.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _reap(words: list[str], pid: int) -> None:
 
 def _well(words: list[str], status: int | None) -> None:
     if status != 0:
-        raise SystemExit(f"{words[0]} ended with {status}")
+        raise ChildProcessError(f"{os.path.basename(words[0])} ended with {status}")
 
 
 MEANS: Mapping[str, Callable[[str, list[str], str], Action]] = {
@@ -110,21 +110,29 @@ def grown(size: int) -> mmap.mmap | None:
 def main(size: str, program: str, unshare: str) -> None:
     """Answer until there is nothing more to read."""
     ballast = grown(int(size))
-    clock = time.perf_counter_ns
     for line in sys.stdin:
         means, kind, count = line.split()
-        if count == "0":
-            MEANS[means](kind, [program, "namespaces"], unshare)()
-            print(".", flush=True)
-            continue
-        action = MEANS[means](kind, [program], unshare)
-        times = []
-        for _ in range(int(count)):
-            start = clock()
-            action()
-            times.append(clock() - start)
-        print(*times, flush=True)
+        try:
+            print(*_answer(MEANS[means], kind, int(count), program, unshare), flush=True)
+        except OSError as error:  # LaunchError is one
+            print(f"! {error}".replace("\n", " "), flush=True)
     del ballast
+
+
+def _answer(
+    means: Callable[[str, list[str], str], Action], kind: str, count: int, program: str, unshare: str
+) -> list[object]:
+    if count == 0:
+        means(kind, [program, "namespaces"], unshare)()
+        return ["."]
+    action = means(kind, [program], unshare)
+    clock = time.perf_counter_ns
+    times: list[object] = []
+    for _ in range(count):
+        start = clock()
+        action()
+        times.append(clock() - start)
+    return times
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -25,6 +26,7 @@ from nsview.bench.container import judged
 from nsview.bench.outcome import Standing, State, Verdict, judge, p95
 from nsview.bench.peer import PEERS, Peer
 from nsview.bench.row import Aim, Contestant, FailedError, Figure
+from nsview.bench.side import Side
 from nsview.bench.table import ROWS, find
 from nsview.host.text import width
 
@@ -222,10 +224,17 @@ def bench(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
 
-@pytest.mark.needs("root", "cc", "unshare", "memory_controller", "pids_controller")
-@pytest.mark.parametrize("good", [0, 4], ids=["at once", "in the middle"])
+@pytest.mark.needs("root", "cc", "unshare")
+@pytest.mark.parametrize(
+    ("row", "good"),
+    [
+        ("namespaces", 4),
+        pytest.param("container", 0, marks=pytest.mark.needs("memory_controller", "pids_controller")),
+    ],
+    ids=["in the middle", "at once"],
+)
 def test_who_fails_is_told_with_its_words_and_the_others_are_measured(
-    good: int, tmp_path: Path, nothing_left: Census
+    row: str, good: int, tmp_path: Path, nothing_left: Census
 ) -> None:
     real, count = shutil.which("unshare"), tmp_path / "count"
     count.write_text("0")
@@ -235,13 +244,25 @@ n=$(cat {count}); echo $((n + 1)) > {count}
 echo 'no luck today' >&2
 exit 3"""
     env = fake(tmp_path, "unshare", script)
-    done = bench(env, "container", "--samples", "3", "--json")
+    done = bench(env, row, "--samples", "4", "--json")
     document = json.loads(done.stdout)
     assert (done.returncode, done.stderr, document["failed"]) == (1, "", True)
-    assert_measured(document, "container", 3, but=frozenset({"unshare(1)"}))
-    failed = contestants(document, "container")["unshare(1)"]
+    assert_measured(document, row, 4, but=frozenset({"unshare(1)"}))
+    failed = contestants(document, row)["unshare(1)"]
     assert (failed["state"], failed["why"]) == ("failed", "unshare ended with 3: no luck today")
     assert (failed["count"], failed["median"], failed["ratio"]) == (0, None, None)
+
+
+@pytest.mark.needs("root", "cc")
+def test_a_side_that_is_killed_fails_and_is_asked_no_more(nothing_left: Census) -> None:
+    with ExitStack() as stack:
+        side = Side(
+            [sys.executable, "-c", "import os, sys; input(); sys.stderr.write('dying'); os.kill(os.getpid(), 9)"]
+        )
+        stack.callback(side.close)
+        for _ in range(2):
+            with pytest.raises(FailedError, match=r"ended with -9: dying$"):
+                side.times("engine none", 1)
 
 
 @pytest.mark.needs("root", "cc")
