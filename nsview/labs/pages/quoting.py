@@ -6,9 +6,11 @@ A link into a lab's page whose title says what it quotes has that as its text::
     [12.3](labs/mechanisms.md#fork-cost-grows-with-the-parent "large_ns/small_ns:times")
     [4.2 ms](labs/mechanisms.md#chart-call "fork@4G:ns")
     [EPERM](labs/container.md#asked-attempt.bpf "answered")
+    [6.18.0](labs/mechanisms.md#the-ways-to-make-a-child "kernel")
 
 ``#KEY`` is a conclusion and the title names one of its numbers, or two and the division; ``#chart-KEY`` is a
-measurement, and the title a contestant and its place on the axis, as the page writes it; ``#asked-KEY`` is a finding.
+measurement, and the title a contestant and its place on the axis, as the page writes it; ``#asked-KEY`` is a finding;
+the page's own heading is the machine that it was made on.
 After the colon is how it is written (FORMATS); without one, as it is.
 """
 
@@ -20,6 +22,7 @@ from typing import Any
 
 from nsview.labs.chart.scale import value_text
 from nsview.labs.document import measurement_of
+from nsview.labs.pages.markdown import slug
 from nsview.labs.pages.page import Document
 
 LINK = re.compile(
@@ -95,7 +98,11 @@ def _value(document: Document, anchor: str, what: str, link: str) -> float | str
         return said
     if anchor.startswith("chart-"):
         return _median(_of_key(document["measurements"], anchor.removeprefix("chart-"), link), what, link)
-    numbers: Mapping[str, float | str] = _of_key(document["conclusions"], anchor, link)["numbers"]
+    numbers: Mapping[str, float | str] = (
+        document["machine"]
+        if anchor == slug(document["title"])
+        else _of_key(document["conclusions"], anchor, link)["numbers"]
+    )
     names = what.split("/")
     if missing := [name for name in names if name not in numbers]:
         raise QuoteError(link, f"it has no number called {', '.join(missing)}, but {', '.join(numbers)}")

@@ -154,7 +154,7 @@ def _from_above() -> Iterator[Event]:
         f"{ordinary} of the 31 standard signals; process 1 without "
         f"handlers by {others} when they come from outside, "
         "so to stop a container by SIGTERM takes a handler or --init.",
-        numbers={"standard": len(rules.STANDARD), "acting_from_above": others},
+        numbers={"standard": len(rules.STANDARD), "acting_on_ordinary": ordinary, "acting_from_above": others},
     )
 
 
