@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "_join.h"
 #include "_proc.h"
 #include "bpf/_tasks.h"
 
@@ -168,6 +169,10 @@ static PyMethodDef methods[] = {
 	{"load", py_load, METH_VARARGS,
 	 "load(library, object) -> link: load the iterator through libbpf. Raises ImportError(errno, words) when it is the "
 	 "library that cannot be loaded, else OSError(errno, words); the words are bytes, of libbpf and the kernel."},
+	{"join", join_snapshots, METH_VARARGS,
+	 "join(before, records, now, make) -> (records, born, gone, changed): the records of a packed snapshot by pid, and the "
+	 "pids of those who are new, gone, or did anything since the one before, whose packed bytes and records are given. "
+	 "make(bytes) makes a record. None where pids do not ascend; raises ValueError when they do not belong together."},
 	{NULL, NULL, 0, NULL},
 };
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from nsview.host.events.event import LOST, Event
 from nsview.host.lifetimes import Life, Lifetimes, Sighting
-from nsview.host.snapshot import TICKS_PER_SECOND, ProcessRecord, Snapshot
+from nsview.host.snapshot import TICKS_PER_SECOND, ProcessRecord, Snapshot, Turnover, turnover
 
 Identity = tuple[int, int]
 """A process for good: its pid and its start time in clock ticks. A pid alone may be another process later."""
@@ -112,21 +112,21 @@ class Interval:
         return change(self.later.records[pid], self.earlier.records.get(pid), self.seconds)
 
     @cached_property
+    def turnover(self) -> Turnover:
+        """Who is new, gone, or did anything."""
+        return turnover(self.earlier, self.later)
+
+    @cached_property
     def births(self) -> Mapping[Identity, Birth]:
         """The processes that the earlier snapshot has not seen."""
-        then = self.earlier.records
-        fresh = (record for record in self.later.records.values() if not _same(then.get(record.pid), record))
+        fresh = (self.later.records[pid] for pid in self.turnover.born)
         return {record.identity: self._birth(record) for record in fresh}
 
     @cached_property
     def gone(self) -> Mapping[Identity, ProcessRecord]:
         """The processes that the later snapshot has no more: reaped, the only trace left is what was seen."""
-        now = self.later.records
-        return {
-            record.identity: record
-            for record in self.earlier.records.values()
-            if not _same(now.get(record.pid), record)
-        }
+        left = (self.earlier.records[pid] for pid in self.turnover.gone)
+        return {record.identity: record for record in left}
 
     @cached_property
     def deaths(self) -> Mapping[Identity, Death]:
@@ -134,13 +134,10 @@ class Interval:
 
         They are gone, or in the later snapshot as zombies.
         """
-        then = self.earlier.records
+        then, now = self.earlier.records, self.later.records
         ended = [record for record in self.gone.values() if not record.has_ended]
-        for record in self.later.records.values():
-            if record.has_ended:
-                before = then.get(record.pid)
-                if before is None or not _same(before, record) or not before.has_ended:
-                    ended.append(record)
+        ended += [now[pid] for pid in self.turnover.born if now[pid].has_ended]
+        ended += [now[pid] for pid in self.turnover.changed if now[pid].has_ended and not then[pid].has_ended]
         return {record.identity: self._death(record) for record in ended}
 
     @cached_property

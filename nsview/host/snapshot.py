@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -111,11 +110,43 @@ class ScanError:
 
 
 @dataclass(frozen=True, slots=True)
+class Turnover:
+    """Who is new, gone, or did anything, by pid, since the snapshot that was begun at ``since_ns``.
+
+    A pid that is another process now is among both the born and the gone. All others' records are the same objects.
+    """
+
+    since_ns: int
+    born: tuple[int, ...]
+    gone: tuple[int, ...]
+    changed: tuple[int, ...]
+
+    @property
+    def pids(self) -> set[int]:
+        """All of them."""
+        return {*self.born, *self.gone, *self.changed}
+
+
+def turnover(earlier: Snapshot, later: Snapshot) -> Turnover:
+    """Return what was noted of it when the later one was taken, if that was after the earlier one, or find it out."""
+    noted = later.turnover
+    if noted is not None and noted.since_ns == earlier.when_ns:
+        return noted
+    then, now = earlier.records, later.records
+    born = tuple(pid for pid, one in now.items() if pid not in then or then[pid].start_time != one.start_time)
+    gone = tuple(pid for pid, one in then.items() if pid not in now or now[pid].start_time != one.start_time)
+    fresh = frozenset(born)
+    changed = tuple(pid for pid, one in now.items() if pid not in fresh and then[pid] != one)
+    return Turnover(earlier.when_ns, born, gone, changed)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All processes seen in one pass.
 
     ``when_ns`` and ``ended_ns`` are CLOCK_MONOTONIC; ``records`` is keyed by pid in the kernel's order
     (ascending). ``vanished`` counts processes that ended while they were read; ``producer`` says who read.
+    ``turnover``: what is other than in the snapshot before, where that was noted.
     """
 
     when_ns: int
@@ -124,6 +155,7 @@ class Snapshot:
     vanished: int
     errors: tuple[ScanError, ...]
     producer: Producer = Producer.PROC
+    turnover: Turnover | None = field(default=None, compare=False, repr=False)
 
     @property
     def took_ns(self) -> int:
@@ -139,7 +171,7 @@ def take(pids: Iterable[int] | None = None, proc: str = "/proc", *, by: Producer
     """Read every process (or only ``pids``; those that do not exist are left out) and return a Snapshot.
 
     ``by`` asks for one producer, as NSVIEW_SNAPSHOT in the environment does; else it is whichever can be had, and
-    /proc where ``pids`` or ``proc`` is given. A record that is equal to one of the last snapshot is that object.
+    /proc where ``pids`` or ``proc`` is given. A process that did nothing since the last snapshot has the same record.
 
     Raises OSError when ``proc`` cannot be read, its kind RefusedError when BPF is asked for and cannot be had,
     ValueError when there is no such producer. A process that ends meanwhile, or that we may not look into, is no
@@ -149,44 +181,49 @@ def take(pids: Iterable[int] | None = None, proc: str = "/proc", *, by: Producer
     if pids is not None or proc != "/proc":
         return decode(_scan.scan(proc, pids))
     who, packed = producer.read(producer.asked_for() if by is None else Producer(by))
-    records: dict[bytes, ProcessRecord] = {}
-    snapshot = decode(packed, by=who, known=_last, seen=records)
-    _last = records
+    last = _last
+    joined = _scan.join(last.packed, last.records, packed, _unpacked)
+    if joined is None:  # some pid was read twice, its process having changed threads meanwhile
+        return decode(packed, by=who)
+    records, born, gone, changed = joined
+    snapshot = _headed(packed, who, records, Turnover(last.when_ns, tuple(born), tuple(gone), tuple(changed)))
+    _last = _Last(snapshot.when_ns, packed, records)
     return snapshot
 
 
-_last: Mapping[bytes, ProcessRecord] = {}
-"""The records of the last snapshot by their packed bytes. Replaced whole, so that threads need no lock."""
+class _Last(NamedTuple):
+    """A snapshot as it was packed, and its records."""
+
+    when_ns: int
+    packed: bytes
+    records: dict[int, ProcessRecord]
 
 
-def decode(
-    packed: bytes,
-    *,
-    by: Producer = Producer.PROC,
-    known: Mapping[bytes, ProcessRecord] | None = None,
-    seen: dict[bytes, ProcessRecord] | None = None,
-) -> Snapshot:
-    """Turn the packed bytes of any producer (layout.py) into a Snapshot; ValueError when they are none.
+_last = _Last(0, b"", {})
+"""The last snapshot. Replaced whole, so that threads need no lock."""
 
-    Where ``known`` has the record of some bytes, that is used again: most processes do nothing from one snapshot to
-    the next. ``seen`` collects the records of this one by their bytes.
-    """
+
+def decode(packed: bytes, *, by: Producer = Producer.PROC) -> Snapshot:
+    """Turn the packed bytes of any producer (layout.py) into a Snapshot; ValueError when they are none."""
     if len(packed) < HEADER.size or packed[:4] != MAGIC:
         raise ValueError("not a packed snapshot")
-    _, _, size, count, vanished, started, ended, _, _, *errors = HEADER.unpack_from(packed)
+    _, _, size, count, *_ = HEADER.unpack_from(packed)
     body = memoryview(packed)[HEADER.size :]
     if size != RECORD.size or len(body) != count * size:
         raise ValueError(f"a packed snapshot of {count} records of {size} bytes does not fit its layout")
-    known = {} if known is None else known
-    seen = {} if seen is None else seen
-    for (raw,) in _RAW.iter_unpack(body):
-        seen[raw] = known.get(raw) or _record(RECORD.unpack(raw))
-    records = {record.pid: record for record in seen.values()}
+    return _headed(packed, by, {record.pid: record for record in map(_record, RECORD.iter_unpack(body))})
+
+
+def _headed(
+    packed: bytes, by: Producer, records: Mapping[int, ProcessRecord], turnover: Turnover | None = None
+) -> Snapshot:
+    _, _, _, _, vanished, started, ended, _, _, *errors = HEADER.unpack_from(packed)
     found = tuple(ScanError(number, times) for number, times in zip(errors[::2], errors[1::2], strict=True) if number)
-    return Snapshot(started, ended, records, vanished, found, by)
+    return Snapshot(started, ended, records, vanished, found, by, turnover)
 
 
-_RAW = struct.Struct(f"{RECORD.size}s")
+def _unpacked(raw: bytes) -> ProcessRecord:
+    return _record(RECORD.unpack(raw))
 
 
 def _record(f: tuple) -> ProcessRecord:  # type: ignore[type-arg]
