@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from nsview.host.events.brief import Known
 from nsview.host.events.event import Event
 from nsview.host.model import Change, Death, Identity, Interval, change
-from nsview.host.snapshot import ProcessRecord, Snapshot
+from nsview.host.snapshot import ProcessRecord, Snapshot, turnover
 
 BORN_NS = 3_000_000_000
 """For how long a new process counts as new."""
@@ -52,6 +53,22 @@ class History:
         if self.before is None or self.newest.records.get(record.pid) is not record:
             return Change(0.0, None, None, None, None)
         return change(record, earlier, (self.newest.when_ns - self.before.when_ns) / 1e9)
+
+    def known_with(self, snapshot: Snapshot) -> Known:
+        """Say of whom events have to be told for :func:`advance` to a new snapshot: the lives of no others matter."""
+        gone = turnover(self.newest, snapshot).gone
+        return Known(snapshot.records, {*gone, *(event.pid for event in self.unsettled)}, snapshot.when_ns)
+
+    def others_than(self, last: History) -> set[int]:
+        """Return the pids of those who are not as they were in another picture, or only in one of both.
+
+        The living and those gone of late; where a pid is used again, the living.
+        """
+        if self is last:
+            return set()
+        found = turnover(last.newest, self.newest).pids
+        pids = self.gone.keys() | last.gone.keys()
+        return found.union(pid for pid in pids if self.gone.get(pid) is not last.gone.get(pid))
 
 
 def advance(history: History | None, snapshot: Snapshot, events: Iterable[Event] | None = None) -> History:

@@ -136,7 +136,9 @@ def turnover(earlier: Snapshot, later: Snapshot) -> Turnover:
     born = tuple(pid for pid, one in now.items() if pid not in then or then[pid].start_time != one.start_time)
     gone = tuple(pid for pid, one in then.items() if pid not in now or now[pid].start_time != one.start_time)
     fresh = frozenset(born)
-    changed = tuple(pid for pid, one in now.items() if pid not in fresh and then[pid] != one)
+    changed = tuple(
+        pid for pid, one in now.items() if then.get(pid) is not one and pid not in fresh and then[pid] != one
+    )
     return Turnover(earlier.when_ns, born, gone, changed)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 
 from nsview.host.snapshot import ProcessRecord
 
@@ -22,17 +24,27 @@ class TreeRow:
     @property
     def branches(self) -> str:
         """The lines left of the name, as ``│  └─ ``; empty for a root."""
-        if self.above is None:
-            return ""
-        pieces = ["└─ " if self.is_last else "├─ "]
-        row = self.above
+        return _branches(self._lasts())
+
+    def _lasts(self) -> Iterator[bool]:
+        row = self
         while row.above is not None:
-            if len(pieces) == _DEEPEST_DRAWN:
-                pieces.append("⋯ ")
-                break
-            pieces.append("   " if row.is_last else "│  ")
+            yield row.is_last
             row = row.above
-        return "".join(reversed(pieces))
+
+
+def _branches(lasts: Iterator[bool]) -> str:
+    """Draw the lines left of a name; of it and of all above it but the root: is it its parent's last child?"""
+    pieces: list[str] = []
+    for is_last in lasts:
+        if not pieces:
+            pieces.append("└─ " if is_last else "├─ ")
+        elif len(pieces) == _DEEPEST_DRAWN:
+            pieces.append("⋯ ")
+            break
+        else:
+            pieces.append("   " if is_last else "│  ")
+    return "".join(reversed(pieces))
 
 
 class ProcessTree:
@@ -49,12 +61,18 @@ class ProcessTree:
         self.children: dict[int, list[int]] = {}
         self.roots: list[int] = []
         self._opened: set[int] = set()
+        self._drawn: dict[tuple[int, bool | None], str] = {}
         may_circle = False
-        for record in sorted(records.values(), key=_age):
-            parent = true_parent(record, records)
-            siblings = self.roots if parent is None else self.children.setdefault(parent.pid, [])
-            siblings.append(record.pid)
-            may_circle |= parent is not None and _age(parent) > _age(record)
+        for start_time, pid, ppid in sorted(map(_KIN, records.values())):
+            parent = records.get(ppid)
+            if parent is None or parent.start_time > start_time or ppid == pid:  # as true_parent(), without its calls
+                self.roots.append(pid)
+                continue
+            siblings = self.children.get(ppid)
+            if siblings is None:
+                siblings = self.children[ppid] = []
+            siblings.append(pid)
+            may_circle |= parent.start_time == start_time and ppid > pid
         if may_circle:
             self._open_circles()
 
@@ -74,10 +92,39 @@ class ProcessTree:
 
     def descendants(self, pid: int) -> Iterator[int]:
         """Yield everything below, in the order drawn."""
-        rows = self.walk((pid,))
-        next(rows)
-        for row in rows:
-            yield row.record.pid
+        pids = iter(self.order((pid,)))
+        next(pids)
+        return pids
+
+    def order(self, roots: Iterable[int] | None = None, folded: Container[int] = ()) -> list[int]:
+        """Return the pids in the order drawn, depth first, leaving out what is below a ``folded`` one."""
+        children = self.children
+        stack = [*(self.roots if roots is None else roots)]
+        stack.reverse()
+        found = []
+        while stack:
+            pid = stack.pop()
+            found.append(pid)
+            below = children.get(pid)
+            if below and pid not in folded:
+                stack.extend(reversed(below))
+        return found
+
+    def branches(self, pid: int, below: bool | None = None) -> str:
+        """Return the lines left of a process's name, as TreeRow has them.
+
+        ``below``: those of what is drawn below the process itself, before its children; True for the last below it.
+        """
+        drawn = self._drawn.get((pid, below))
+        if drawn is None:
+            lasts = self._lasts(pid)
+            drawn = self._drawn[pid, below] = _branches(lasts if below is None else chain((below,), lasts))
+        return drawn
+
+    def _lasts(self, pid: int) -> Iterator[bool]:
+        for above in self.ancestors(pid):
+            yield self.children[above][-1] == pid
+            pid = above
 
     def walk(self, roots: Iterable[int] | None = None, folded: frozenset[int] = frozenset()) -> Iterator[TreeRow]:
         """Yield the rows of the drawn tree, depth first, leaving out what is below a ``folded`` pid."""
@@ -101,18 +148,20 @@ class ProcessTree:
         A reused pid can close a circle: 5 names 6 as parent, 6 ends, and its number goes to a child of 5
         before it is read. Start times rule that out unless both started in the same clock tick.
         """
-        seen = {row.record.pid for row in self.walk()}
-        for record in sorted(self.records.values(), key=_age):
-            if record.pid in seen:
+        seen = {*self.order()}
+        for _, pid, ppid in sorted(map(_KIN, self.records.values())):
+            if pid in seen:
                 continue
-            self.children[record.ppid].remove(record.pid)
-            self.roots.append(record.pid)
-            self._opened.add(record.pid)
-            seen.update(row.record.pid for row in self.walk((record.pid,)))
+            self.children[ppid].remove(pid)
+            if not self.children[ppid]:
+                del self.children[ppid]
+            self.roots.append(pid)
+            self._opened.add(pid)
+            seen.update(self.order((pid,)))
 
 
-def _age(record: ProcessRecord) -> tuple[int, int]:
-    return record.start_time, record.pid
+_KIN = itemgetter(*map(ProcessRecord._fields.index, ("start_time", "pid", "ppid")))
+"""What a tree is made of; they stand by age."""
 
 
 def true_parent(record: ProcessRecord, records: Mapping[int, ProcessRecord]) -> ProcessRecord | None:

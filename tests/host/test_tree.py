@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from records import by_pid, record
 
 from nsview.host.snapshot import take
-from nsview.host.tree import ProcessTree
+from nsview.host.tree import ProcessTree, TreeRow
 
 
 def drawn(tree: ProcessTree) -> list[str]:
@@ -59,7 +59,15 @@ def test_chain_of_ten_thousand_is_walked_and_its_lines_stay_short():
 @given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 12), st.integers(0, 4)), max_size=14))
 def test_every_process_is_drawn_once_whatever_the_parents(triples):
     records = by_pid(*(record(*triple) for triple in triples))
-    assert sorted(row.record.pid for row in ProcessTree(records).walk()) == sorted(records)
+    tree = ProcessTree(records)
+    rows = [*tree.walk()]
+    assert sorted(row.record.pid for row in rows) == sorted(records)
+    assert tree.order() == [row.record.pid for row in rows]
+    assert [tree.branches(row.record.pid) for row in rows] == [row.branches for row in rows]
+    for row in rows:
+        for is_last in (True, False):
+            below = TreeRow(row.record, row.depth + 1, is_last, row)
+            assert tree.branches(row.record.pid, below=is_last) == below.branches
 
 
 def test_own_ancestors_are_the_kernels():

@@ -8,6 +8,8 @@ import signal
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from machine import HOST, PLAIN, SECOND, history, in_namespaces, record, snapshot
 
 from nsview.host.events.event import Event
@@ -209,11 +211,69 @@ def test_arranged_again_from_the_last_rows_it_is_the_same_as_anew():
             last = again
 
 
+PROCESSES = st.dictionaries(
+    st.integers(2, 9),
+    st.builds(
+        lambda ppid, start, rss, kernel, ns: {
+            "ppid": ppid,
+            "start_time": start,
+            "rss": rss,
+            "flags": PF_KTHREAD * kernel,
+            "ns": in_namespaces(n=ns),
+            "threads": 1 + rss,
+        },
+        st.integers(0, 9),
+        st.integers(1, 3),
+        st.integers(0, 2),
+        st.booleans(),
+        st.sampled_from((12, 99)),
+    ),
+    max_size=6,
+)
+SORTS = st.builds(Sort, st.sampled_from(("start", "rss", "comm")), st.booleans())
+VIEWS = st.builds(
+    View,
+    tree=st.booleans(),
+    filter=st.sampled_from((None, parsed("rss>0"), parsed("ns.net!=init"))),
+    flat_sort=SORTS,
+    tree_sort=SORTS,
+    threads=st.booleans(),
+    kernel=st.booleans(),
+    boundaries=st.booleans(),
+    folded=st.frozensets(st.tuples(st.integers(1, 9), st.integers(1, 3)), max_size=3),
+    folds_others=st.booleans(),
+    follow=st.sampled_from((None, (3, 1))),
+) | st.builds(
+    View, tree=st.booleans(), folded=st.frozensets(st.tuples(st.integers(1, 9), st.integers(1, 3)), max_size=3)
+)
+
+
+@given(st.lists(PROCESSES, min_size=2, max_size=7), st.lists(VIEWS, min_size=1, max_size=2))
+def test_whatever_is_born_ends_or_changes_the_rows_arranged_from_the_last_are_those_arranged_anew(machines, views):
+    last = past = None
+    known: dict[int, object] = {}
+    for number, machine in enumerate(machines):
+        made = {pid: record(pid, **facts) for pid, facts in machine.items()}
+        # As take() has it: who did nothing has the same record.
+        known = {pid: known[pid] if known.get(pid) == one else one for pid, one in made.items()}
+        past = advance(past, snapshot(*known.values(), at=number))
+        view = views[number * len(views) // len(machines)]
+        again, anew = Rows(past, view, last=last), Rows(past, view)
+        assert [*again] == [*anew]
+        for line in range(len(anew)):
+            identity = anew.identity_at(line)
+            assert again.line_of(identity) == anew.line_of(identity)
+            assert again.subtree_of(identity) == anew.subtree_of(identity)
+            assert again.is_parent(identity) == anew.is_parent(identity)
+        assert (again.roots(), again.arranged.below) == (anew.roots(), anew.arranged.below)
+        last = again
+
+
 def test_what_stays_the_same_is_not_arranged_again():
     past = history(snapshot(*FAMILY))
     last = Rows(past)
     again = Rows(advance(past, snapshot(*(one._replace(rss=9) for one in FAMILY), at=1)), last=last)
-    assert again.arranged.shapes is last.arranged.shapes
+    assert again.arranged.tree is last.arranged.tree
     assert again[1].record.rss == 9
 
 

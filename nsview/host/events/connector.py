@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from nsview.host.events import exit_accounts, proc_events
+from nsview.host.events.brief import Known, without_brief
 from nsview.host.events.datagrams import ROOM, take_waiting
 from nsview.host.events.event import LOST, WHAT, Event
 from nsview.host.events.generic_netlink import PATIENCE
@@ -36,7 +37,9 @@ class Connector(Stoppable):
 
     ``lost`` counts what the kernel could not deliver, as far as its numbers tell; ``without_accounts`` says why
     exits come without CPU times, None where they have them. ``what``: only these events; what is lost of them
-    is then not counted. ``names``: read the new name after an exec, if the process is still there.
+    is then not counted. ``names``: read the new name after an exec, if the process is still there. With ``known``
+    set, what is told of lives that are over before they are known is left out (brief.py), where ``what`` has no other
+    events than fork, exec and exit.
     """
 
     describes_itself = "the kernel tells every event"
@@ -54,6 +57,7 @@ class Connector(Stoppable):
             raise ValueError(f"no events {', '.join(sorted(unknown))}; there are {', '.join(WHAT)}")
         self.lost = 0
         self.without_accounts: str | None = None
+        self.known: Known | None = None
         self._what = None if what is None else frozenset(what) - {LOST}
         self._names = names
         self._numbers: dict[int, int] = {}
@@ -112,7 +116,7 @@ class Connector(Stoppable):
         """Take all that is there; it may be but answers to other listeners."""
         waiting = take_waiting(self._events, _MOST)
         self._overrun |= waiting.overrun
-        events = list(self._decoded(waiting.datagrams))
+        events = list(self._decoded(self._wanted(waiting.datagrams)))
         # Only when the queue is empty does the kernel add to it again (netlink_rcv_wake()), so that who looks at
         # everything again at this event misses nothing.
         if self._overrun and waiting.was_all:
@@ -142,6 +146,13 @@ class Connector(Stoppable):
                 event = replace(event, when_ns=event.when_ns + self._ahead_ns)
             if event is not None and (self._what is None or event.what in self._what):
                 yield event
+
+    def _wanted(self, datagrams: list[bytes]) -> list[bytes]:
+        if self.known is None or self._what is None or not self._what <= {"fork", "exec", "exit"}:
+            return datagrams
+        ahead = self._ahead_ns
+        known = self.known if not ahead else replace(self.known, until_ns=self.known.until_ns - ahead)
+        return without_brief(filter(proc_events.is_whole, datagrams), known)
 
     def _gap(self, message: proc_events.Message) -> int:
         """How many messages of its CPU are missing before this one (send_msg() numbers all, answers too)."""

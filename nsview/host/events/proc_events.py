@@ -58,9 +58,14 @@ def request(operation: int, ack: int, what: Iterable[str] | None = None) -> byte
     return _NETLINK.pack(_NETLINK.size + len(body), _NLMSG_DONE, 0, 0, 0) + body
 
 
+def is_whole(datagram: bytes) -> bool:
+    """Tell whether a datagram is as long as all of the proc connector's."""
+    return len(datagram) >= _LONGEST.size
+
+
 def message(datagram: bytes) -> Message | None:
     """Return what a datagram of the kernel's says; None for one that is not of the proc connector."""
-    if len(datagram) < _LONGEST.size:
+    if not is_whole(datagram):
         return None
     index, value, number, ack, _, _, bit, cpu, when, a, b, c, d, e, f = _LONGEST.unpack_from(datagram)
     if (index, value) != (CN_IDX_PROC, CN_VAL_PROC):

@@ -11,7 +11,7 @@ from textual.message_pump import MessagePump
 
 from nsview.host.history import History, advance
 from nsview.host.model import Identity
-from nsview.host.snapshot import Snapshot, take
+from nsview.host.snapshot import Snapshot, take, turnover
 from nsview.host.users import user_name
 from nsview.tui.collecting.lane import Lane
 from nsview.tui.collecting.listener import Listener, Open, proc_events
@@ -79,6 +79,7 @@ class Collector:
         self._rows: Rows | None = None
         self._launches: dict[Identity, str | None] = {}
         self._users: dict[int, str] = {}
+        self._named: Snapshot | None = None
         self._scanning: Lane[None] = Lane(
             "nsview-snapshot", self._scan, lambda: None, self._failing("reading the processes"), interval
         )
@@ -157,7 +158,8 @@ class Collector:
 
     def _scan(self) -> None:
         snapshot = self._snapshot(None)
-        events = self._listener.told()
+        known = None if self._history is None else self._history.known_with(snapshot)
+        events = self._listener.told(known)
         self._history = advance(self._history, snapshot, events)
         for event in events or ():
             if event.what == "exec":
@@ -177,7 +179,13 @@ class Collector:
 
     def _name_users(self, snapshot: Snapshot) -> None:
         """Look up the names of users not seen before: a directory service may take its time over that."""
-        uids = {record.uid for record in snapshot.records.values() if record.uid is not None}
+        last, self._named = self._named, snapshot
+        if last is not None and last is not snapshot:
+            found = turnover(last, snapshot)
+            fresh = [snapshot.records[pid] for pid in (*found.born, *found.changed)]
+        else:
+            fresh = [] if last is snapshot else [*snapshot.records.values()]
+        uids = {record.uid for record in fresh if record.uid is not None}
         if unnamed := uids - self._users.keys():
             self._users = {**self._users, **{uid: user_name(uid) for uid in unnamed}}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nsview.host.events.brief import Known
 from nsview.host.events.connector import Connector
 from nsview.host.events.event import Event
 from nsview.host.events.refusal import SourceRefusedError
@@ -44,10 +45,15 @@ class Listener:
         except SourceRefusedError as refused:
             self.unheard = str(refused)
 
-    def told(self) -> list[Event] | None:
-        """Return all that was told up to now; None when nobody listens."""
+    def told(self, known: Known | None = None) -> list[Event] | None:
+        """Return all that was told up to now; None when nobody listens.
+
+        ``known``: of lives that are over before they are known by this, nothing need be told.
+        """
         if self._source is None:
             return None
+        if isinstance(self._source, Connector):
+            self._source.known = known
         events: list[Event] = []
         for _ in range(_MOST_READS):
             more = self._source.read(timeout=0)

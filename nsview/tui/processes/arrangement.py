@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
 
 from nsview.host.columns.process_row import ProcessRow, Scene
 from nsview.host.model import Identity
-from nsview.host.snapshot import ProcessRecord
-from nsview.host.tree import ProcessTree, TreeRow, true_parent
+from nsview.host.snapshot import PF_KTHREAD, ProcessRecord
+from nsview.host.tree import ProcessTree, true_parent
 from nsview.tui.processes.scene import TABLE_COLUMNS
 from nsview.tui.processes.view import BY_START, Sort, View
 
@@ -20,11 +20,11 @@ BOUNDARY = -1
 
 @dataclass(slots=True)
 class Arrangement:
-    """The lines in their order: of each its process, its place in the tree, and which of the process's threads it is.
+    """The lines in their order: of each its process, and which of the process's threads it is.
 
-    ``threads``: 0 is the process itself, ``k`` the k-th of its other threads, BOUNDARY a line above it. ``shapes``
-    is None for a flat list. ``below`` counts, by pid, what a fold hides; ``parents`` are the pids that have anything
-    below them; ``aside`` those shown only as the way to a match. ``found`` of ``total`` processes match.
+    ``threads``: 0 is the process itself, ``k`` the k-th of its other threads, BOUNDARY a line above it; ``lines`` are
+    those of the processes themselves, by pid. ``tree`` is None for a flat list. ``below`` counts, by pid, what a fold
+    hides; ``aside`` are those shown only as the way to a match. ``found`` of ``total`` processes match.
     ``kernel_threads`` counts those left out. ``of`` and ``view`` are what was arranged.
     """
 
@@ -33,10 +33,9 @@ class Arrangement:
 
     records: list[ProcessRecord] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
-    shapes: list[TreeRow] | None = None
+    lines: Mapping[int, int] = field(default_factory=dict)
     tree: ProcessTree | None = None
     below: Mapping[int, int] = field(default_factory=dict)
-    parents: frozenset[int] = frozenset()
     aside: frozenset[int] = frozenset()
     found: int = 0
     total: int = 0
@@ -44,24 +43,34 @@ class Arrangement:
 
 
 def arrange(
-    records: Mapping[int, ProcessRecord], view: View, scene: Scene | None, last: Arrangement | None = None
+    records: Mapping[int, ProcessRecord],
+    view: View,
+    scene: Scene | None,
+    last: Arrangement | None = None,
+    touched: Collection[int] = (),
 ) -> Arrangement:
     """Arrange processes by a view. ``records`` by pid; the scene is what filters and sorting ask.
 
-    ``last``: what was arranged before. Where nobody was born, has ended or has another parent, and the order is not
-    of values, it is the same again.
+    ``last``: what was arranged before; all but the ``touched`` have the same record in it. Where nobody was born, has
+    ended or has another parent, and the order is not of values, it is the same again.
     """
-    if last is not None and view == last.view and _is_of_births_alone(view) and _same_family(last.of, records):
-        return replace(last, of=records, records=[records[record.pid] for record in last.records])
+    if last is not None and view == last.view and _is_of_births_alone(view) and _same_family(last, records, touched):
+        return _with_values_of(records, last, touched)
     candidates, hidden = _without_kernel_threads(records, view)
     matching = _matching(candidates, view, scene)
     made = Arrangement(found=len(matching), total=len(candidates), kernel_threads=hidden, of=records, view=view)
-    if not view.tree:
+    if view.tree:
+        shown = matching if len(matching) == len(candidates) else _with_ancestors(matching, candidates)
+        made.aside = frozenset(shown.keys() - matching.keys())
+        _tree(made, shown, records, view, scene)
+    else:
         _flat(made, matching, view, scene)
-        return made
-    shown = matching if len(matching) == len(candidates) else _with_ancestors(matching, candidates)
-    made.aside = frozenset(shown.keys() - matching.keys())
-    _tree(made, shown, records, view, scene)
+    pids = [record.pid for record in made.records]
+    if len(made.threads) == made.threads.count(0):
+        made.lines = dict(zip(pids, range(len(pids)), strict=True))
+    else:
+        numbered = enumerate(zip(pids, made.threads, strict=True))
+        made.lines = {pid: line for line, (pid, thread) in numbered if not thread}
     return made
 
 
@@ -71,15 +80,25 @@ def _is_of_births_alone(view: View) -> bool:
     return not of_values and view.sort.column == "start"
 
 
-def _same_family(before: Mapping[int, ProcessRecord], now: Mapping[int, ProcessRecord]) -> bool:
+def _same_family(last: Arrangement, records: Mapping[int, ProcessRecord], touched: Iterable[int]) -> bool:
     """Tell whether the same processes are there, below the same parents."""
-    if len(before) != len(now):
-        return False
-    for pid, record in now.items():
-        then = before.get(pid)
-        if then is not record and (then is None or (then.start_time, then.ppid) != (record.start_time, record.ppid)):
+    before = last.of
+    for pid in touched:
+        then, now = before.get(pid), records.get(pid)
+        if then is None or now is None:
+            return False
+        if (then.start_time, then.ppid, then.is_kernel_thread) != (now.start_time, now.ppid, now.is_kernel_thread):
             return False
     return True
+
+
+def _with_values_of(records: Mapping[int, ProcessRecord], last: Arrangement, touched: Iterable[int]) -> Arrangement:
+    """Return what was arranged before, with newer records."""
+    anew = last.records.copy()
+    for pid in touched:
+        if (line := last.lines.get(pid)) is not None:
+            anew[line] = records[pid]
+    return replace(last, of=records, records=anew)
 
 
 def _without_kernel_threads(
@@ -87,7 +106,7 @@ def _without_kernel_threads(
 ) -> tuple[Mapping[int, ProcessRecord], int]:
     if view.kernel or (view.filter is not None and "kernel" in view.filter.columns):
         return records, 0
-    users = {pid: record for pid, record in records.items() if not record.is_kernel_thread}
+    users = {pid: record for pid, record in records.items() if not record.flags & PF_KTHREAD}
     return users, len(records) - len(users)
 
 
@@ -132,46 +151,36 @@ def _tree(
     scene: Scene | None,
 ) -> None:
     made.tree = tree = ProcessTree(shown)
-    shapes: list[TreeRow] = []
-    made.shapes = shapes
-    made.parents = frozenset(tree.children)
     if view.sort != BY_START or view.order is not None:
         place = {record.pid: n for n, record in enumerate(in_order(shown.values(), view.sort, view.order, scene))}
         for siblings in (tree.roots, *tree.children.values()):
             siblings.sort(key=place.__getitem__)
     folded = _folded(tree, view)
-    made.below = below = {}
-    if not (folded or view.threads or view.boundaries):
-        shapes.extend(tree.walk())
-        made.records = [shape.record for shape in shapes]
-        made.threads = [0] * len(shapes)
-        return
-    for shape in tree.walk(folded=folded):
-        record = shape.record
+    order = tree.order(folded=folded)
+    made.below = {pid: len(tree.order((pid,))) - 1 for pid in order if pid in folded} if folded else {}
+    made.records = [shown[pid] for pid in order]
+    made.threads = [0] * len(order)
+    if view.boundaries or view.threads:
+        _with_more_lines(made, records, view, scene)
+
+
+def _with_more_lines(made: Arrangement, records: Mapping[int, ProcessRecord], view: View, scene: Scene | None) -> None:
+    """Put the lines of boundaries above, and those of other threads below, the processes' own."""
+    lines: list[tuple[ProcessRecord, int]] = []
+    for record in made.records:
         if view.boundaries and changed_kinds(record, records):
-            _add(made, record, BOUNDARY, TreeRow(record, shape.depth, False, shape.above))
-        _add(made, record, 0, shape)
-        if record.pid in folded:
-            below[record.pid] = sum(1 for _ in tree.descendants(record.pid))
-        else:
-            others = _other_threads(record, view, scene)
-            is_parent = record.pid in tree.children
-            for number in others:
-                last = number == others[-1] and not is_parent
-                _add(made, record, number, TreeRow(record, shape.depth + 1, last, shape))
+            lines.append((record, BOUNDARY))
+        lines.append((record, 0))
+        if record.pid not in made.below:
+            lines.extend((record, number) for number in _other_threads(record, view, scene))
+    made.records = [record for record, _ in lines]
+    made.threads = [thread for _, thread in lines]
 
 
 def _other_threads(record: ProcessRecord, view: View, scene: Scene | None) -> range:
     """Number the threads of a living process beside its first, if they are wanted."""
     is_wanted = view.threads and scene is not None and scene.records.get(record.pid) is record
     return range(1, record.threads if is_wanted else 1)
-
-
-def _add(made: Arrangement, record: ProcessRecord, thread: int, shape: TreeRow) -> None:
-    assert made.shapes is not None
-    made.records.append(record)
-    made.threads.append(thread)
-    made.shapes.append(shape)
 
 
 def _folded(tree: ProcessTree, view: View) -> frozenset[int]:

@@ -97,14 +97,12 @@ class Rows(Sequence[Row]):
         self._users = users
         self._records = {} if history is None else _in_sight(history)
         self.scene = None if history is None else self._scene(history)
-        self.arranged: Arrangement = (
-            Arrangement()
-            if history is None
-            else arrange(self._records, view, self.scene, None if last is None else last.arranged)
-        )
-        arranged = self.arranged
-        numbered = enumerate(zip(arranged.records, arranged.threads, strict=True))
-        self._lines = {record.pid: line for line, (record, thread) in numbered if not thread}
+        self.arranged = Arrangement() if history is None else self._arranged(history, last)
+
+    def _arranged(self, history: History, last: Rows | None) -> Arrangement:
+        if last is None or last.history is None:
+            return arrange(self._records, self.view, self.scene)
+        return arrange(self._records, self.view, self.scene, last.arranged, history.others_than(last.history))
 
     def _scene(self, history: History) -> TableScene:
         newest = history.newest
@@ -144,7 +142,7 @@ class Rows(Sequence[Row]):
 
     def order(self) -> dict[Identity, int]:
         """Return the line of each process that has one."""
-        return {self.identity_at(line): line for line in self._lines.values()}
+        return {self.identity_at(line): line for line in self.arranged.lines.values()}
 
     def is_boundary(self, line: int) -> bool:
         """Tell whether a line is but a mark above a process."""
@@ -152,7 +150,7 @@ class Rows(Sequence[Row]):
 
     def line_of(self, identity: Identity, thread: int = 0) -> int | None:
         """Return the line a process is on, or the nearest of its threads; None if it has none."""
-        line = self._lines.get(identity[0])
+        line = self.arranged.lines.get(identity[0])
         if line is None or self.identity_at(line) != identity:
             return None
         if thread <= 0:
@@ -191,7 +189,8 @@ class Rows(Sequence[Row]):
 
     def is_parent(self, identity: Identity) -> bool:
         """Tell whether anything is below a process in the tree."""
-        return identity[0] in self.arranged.parents
+        tree = self.arranged.tree
+        return tree is not None and identity[0] in tree.children
 
     def subtree_of(self, identity: Identity) -> list[Identity]:
         """Return a process and all below it; under a filter, those that are shown."""
@@ -295,15 +294,18 @@ class Rows(Sequence[Row]):
         return found.replace(SAME, SHARED) if any(map(str.isalpha, found)) else found
 
     def _branch(self, line: int) -> str:
-        record, shapes = self.arranged.records[line], self.arranged.shapes
-        thread = self.arranged.threads[line]
-        if shapes is None:
+        arranged = self.arranged
+        record, thread, tree = arranged.records[line], arranged.threads[line], arranged.tree
+        if tree is None:
             if thread:
                 return "  ╴"
             return "◆ " if self.changed_kinds(record) else ""
-        branch = shapes[line].branches
-        if thread:
-            return f"{branch[:-2]}╴ " if thread > 0 else f"{branch[:-3]}├┄ "
+        if thread > 0:
+            is_last = record.pid not in tree.children and arranged.threads[line + 1 : line + 2] != [thread + 1]
+            return f"{tree.branches(record.pid, is_last)[:-2]}╴ "
+        branch = tree.branches(record.pid)
+        if thread == BOUNDARY:
+            return f"{branch[:-3]}├┄ "
         return f"{branch[:-2]}◆ " if branch and self.changed_kinds(record) else branch
 
     def _reference(self, record: ProcessRecord) -> ProcessRecord | None:
@@ -328,8 +330,7 @@ def status_text(status: int) -> str:
     return ending(Exit(os.WEXITSTATUS(status), None, False, None))
 
 
-def _in_sight(history: History) -> dict[int, ProcessRecord]:
+def _in_sight(history: History) -> Mapping[int, ProcessRecord]:
     """Return the living and those gone of late; where a pid is used again, the living."""
-    records = {pid: departed.record for pid, departed in history.gone.items()}
-    records.update(history.newest.records)
-    return records
+    living = history.newest.records
+    return {**{pid: departed.record for pid, departed in history.gone.items()}, **living} if history.gone else living
