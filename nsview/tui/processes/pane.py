@@ -59,6 +59,7 @@ class ProcessPane(Vertical):
         self._wanted: Wanted | None = None
         self._read = Reader().read if read is None else read()
         self._lane: Lane[Details] | None = None
+        self._latest: Details | None = None
         self._base = self._filter = ""
         self._said = ("", "")
 
@@ -109,8 +110,15 @@ class ProcessPane(Vertical):
     # Details.
 
     def _look(self) -> Details | None:
+        """Read what is wanted; None, which wakes nobody, where all is as it was."""
         wanted = self._wanted
-        return None if wanted is None else self._read(wanted)
+        if wanted is None:
+            return None
+        details = self._read(wanted)
+        if details == self._latest:
+            return None
+        self._latest = details
+        return details
 
     @on(ProcTable.InView)
     def _in_view(self, message: ProcTable.InView) -> None:

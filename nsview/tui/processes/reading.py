@@ -6,7 +6,7 @@ is read once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic_ns
 
@@ -52,7 +52,7 @@ class Reader:
         """Read what is wanted; who is gone is left out. OSError only where none of the ordinary answers came."""
         if self._freezers is None:
             self._freezers = tuple(one for one in hierarchies() if one.version == 2 or "freezer" in one.key.split(","))
-        known: dict[str, bool] = {}
+        known: dict[bytes | str, bool] = {}
         found = {}
         for record in wanted.records:
             try:
@@ -64,7 +64,9 @@ class Reader:
         self._ran = {key: ran for key, ran in self._ran.items() if key[0] in found}
         return found
 
-    def _detail(self, process: PinnedProcess, record: ProcessRecord, wanted: Wanted, known: dict[str, bool]) -> Detail:
+    def _detail(
+        self, process: PinnedProcess, record: ProcessRecord, wanted: Wanted, known: dict[bytes | str, bool]
+    ) -> Detail:
         identity = record.identity
         row = wanted.rows.process_row(record)
         return Detail(
@@ -99,9 +101,17 @@ class Reader:
             self._pids[identity] = tuple(map(int, text.split()))
         return self._pids[identity]
 
-    def _is_frozen(self, process: PinnedProcess, known: dict[str, bool]) -> bool:
-        """Tell whether a control group it is in is frozen; of each group it is asked once in a pass (``known``)."""
-        groups = groups_of(process.read("cgroup") or b"")
+    def _is_frozen(self, process: PinnedProcess, known: dict[bytes | str, bool]) -> bool:
+        """Tell whether a control group it is in is frozen; of each group it is asked once in a pass (``known``).
+
+        Most processes are in the same groups as another: what their file says is taken apart once.
+        """
+        text = process.read("cgroup") or b""
+        if text not in known:
+            known[text] = self._is_any_frozen(groups_of(text), known)
+        return known[text]
+
+    def _is_any_frozen(self, groups: Mapping[str, str], known: dict[bytes | str, bool]) -> bool:
         for freezer in self._freezers or ():
             path = groups.get(freezer.key)
             place = None if path is None else freezer.directory(path)
