@@ -14,8 +14,8 @@ from nsview.host.text import printable
 from nsview.tui.cell_text import amount
 
 AFTER_THE_ROWS = 0.1
-"""Seconds until it is painted, but for the first time. Textual paints what surrounds all that has changed: at once with a
-row of the table it would go through every widget between them, at eight times the cost of both.
+"""Seconds until it is painted, but for the first time. Textual paints what surrounds all that has changed: at once with
+a row of the table it would go through every widget between them, at eight times the cost of both.
 """
 
 _WIDE = 100
