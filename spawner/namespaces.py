@@ -34,7 +34,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x00020000,
         "CLONE_NEWNS",
         "the tree of mounts",
-        "What is written to files that both have mounted, and mounts below a shared one until it is made private.",
+        "What is written to files; mounts below one left shared.",
     ),
     NamespaceKind(
         "n",

@@ -1,7 +1,8 @@
 """Who acts: it makes the system calls that it is asked to make on its standard input, and says what they answered.
 
 Run as a program, alone, in a child's namespaces; the stand-in for the host acts by the same table. A question is a line
-of JSON, [name, argument…]; the answer is {"answer": …}, or {"errno": number, "call": name} where the kernel refused.
+of JSON, [name, argument…]; the answer is {"answer": …}, or where the kernel refused {"errno", "call", "said"}: the
+number, which call, and the whole as text.
 """
 
 from __future__ import annotations
@@ -277,7 +278,7 @@ def answer(act: Callable[..., object], arguments: list[object]) -> dict[str, obj
     try:
         return {"answer": act(*arguments)}
     except OSError as error:
-        return {"errno": error.errno, "call": error.filename or act.__name__}
+        return {"errno": error.errno, "call": error.filename or act.__name__, "said": str(error)}
 
 
 def serve(acts: dict[str, Callable[..., object]]) -> None:

@@ -104,7 +104,7 @@ LOOKS: dict[str, Looks] = {
                 asking.file_seen,
             ),
             "leaks.propagation": Look(
-                "mounts below a shared one",
+                "mounts below one left shared",
                 "the same where the child's mounts are left shared, not made private",
                 "no such mount",
                 "the mount is there",

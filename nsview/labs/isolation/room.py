@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,7 +37,11 @@ class Host:
 
     def ask(self, act: str, *arguments: object) -> Any:
         """What it answers; OSError where the kernel refused it a call, ConnectionError where it is gone."""
-        return _answer(self.subject.ask(act, *arguments))
+        try:
+            told = self.subject.ask(act, *arguments)
+        except ConnectionError:
+            raise ConnectionResetError("the stand-in for the host has ended") from None
+        return _answer(told)
 
     def made(self, act: str, *arguments: object) -> dict[str, Any]:
         """The same of a request for a child; Refused where it was refused that."""
@@ -45,6 +49,11 @@ class Host:
         if "refused" in found:
             raise Refused(found["refused"])
         return found
+
+    def end(self) -> None:
+        """Have it end its child, unless it is gone, and the child with it."""
+        with suppress(ConnectionError):
+            self.ask("end")
 
 
 @dataclass(slots=True)
@@ -68,8 +77,9 @@ class Pair:
 
 def _answer(told: dict[str, Any]) -> Any:
     if "errno" in told:
-        number = told["errno"] or 0
-        raise OSError(number, os.strerror(number), told["call"])
+        if told["errno"] is None:  # no call was refused: the child is gone
+            raise ConnectionResetError(told["said"])
+        raise OSError(told["errno"], os.strerror(told["errno"]), told["call"])
     return told["answer"]
 
 
@@ -98,4 +108,4 @@ def pair(stand_in: Host) -> Iterator[Pair]:
     try:
         yield Pair(stand_in, path, word)
     finally:
-        stand_in.ask("end")
+        stand_in.end()

@@ -66,7 +66,7 @@ def _step_by_step(stand_in: Host, mechanism: Mechanism, kinds: Sequence[str]) ->
             yield from _unshared(stand_in, pid, kinds)
         yield from _to_the_end(stand_in, mechanism, wanted)
     finally:
-        stand_in.ask("end")
+        stand_in.end()
     return len(own)
 
 
@@ -181,7 +181,7 @@ def _left_to_do(stand_in: Host) -> Generator[Event, None, None]:
         else:
             answers[key] = stand_in.ask("set_clock", pid)
             why = "time_namespaces(7): once a process is inside, the offsets stay as they are"
-        stand_in.ask("end")
+        stand_in.end()
         yield _finding(key, done, expected, answers[key], why, flag)
     if len(answers) == 3:
         yield Conclusion(

@@ -20,6 +20,7 @@ from spawner import Child, IDMapping, Spec, Stdio, launch
 DEADLINE = 30.0
 """Seconds after which a subject that does not answer counts as stopped, or a thing as not coming about."""
 
+_ENDED = "the process looked at has ended"
 _NAMESPACED = frozenset({"pid"})
 
 
@@ -37,7 +38,10 @@ class Subject:
     def tell(self, name: str, *arguments: object) -> None:
         """Ask what it will not live to answer."""
         assert self.child.stdin is not None
-        os.write(self.child.stdin, json.dumps([name, *arguments]).encode() + b"\n")
+        try:
+            os.write(self.child.stdin, json.dumps([name, *arguments]).encode() + b"\n")
+        except BrokenPipeError:
+            raise ConnectionResetError(_ENDED) from None
 
     def _line(self) -> bytes:
         assert self.child.stdout is not None
@@ -49,7 +53,7 @@ class Subject:
                 raise TimeoutError("the process looked at does not answer")
             part = os.read(self.child.stdout, 65536)
             if not part:
-                raise ConnectionResetError("the process looked at has ended")
+                raise ConnectionResetError(_ENDED)
             text += part
         return text
 
