@@ -30,7 +30,7 @@ GROUPS: dict[Group, str] = {
 class Flag:
     """One flag: ``does`` says what it does, ``after_exec`` what of that is left once the child calls execve.
 
-    ``via`` names the system calls in which the bit has this meaning.
+    ``stays``: whether what it did is in force then. ``via`` names the system calls in which the bit has this meaning.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Flag:
     group: Group
     does: str
     after_exec: str
+    stays: bool
     since: str
     via: frozenset[str]
 
@@ -45,11 +46,6 @@ class Flag:
     def short(self) -> str:
         """The name without ``CLONE_``."""
         return self.name.removeprefix("CLONE_")
-
-    @property
-    def stays(self) -> bool:
-        """Whether what it did is in force after execve; the sentence says so with its first word."""
-        return self.after_exec.startswith("Stays")
 
     @property
     def still_shared(self) -> str:
@@ -113,7 +109,7 @@ def _namespace_flags() -> tuple[Flag, ...]:
     for kind in namespaces.KINDS:
         does, after_exec, since = _NAMESPACES[kind.name]
         via = _NOT_CLONE if kind.name == "time" else _ALL
-        flags.append(Flag(kind.flag_name, kind.flag, "namespace", does, after_exec, since, via))
+        flags.append(Flag(kind.flag_name, kind.flag, "namespace", does, after_exec, True, since, via))
     return tuple(flags)
 
 
@@ -125,6 +121,7 @@ FLAGS: tuple[Flag, ...] = (
         "namespace",
         "Gives the child a mount namespace with nothing in it but one empty, immutable root directory.",
         "Stays. No program can be found by path in it until something is mounted.",
+        True,
         "7.1",
         _CLONE3,
     ),
@@ -134,6 +131,7 @@ FLAGS: tuple[Flag, ...] = (
         "sharing",
         "Runs the child in the caller's memory: what one writes the other reads; no page table is copied.",
         "Nothing: execve gives the child an address space of its own.",
+        False,
         "2.0",
         _ALL,
     ),
@@ -143,6 +141,7 @@ FLAGS: tuple[Flag, ...] = (
         "sharing",
         "Shares the root directory, working directory and umask: chdir in one moves both.",
         "Stays shared: the program's chdir and umask are the caller's too, and set-id bits are ignored.",
+        True,
         "2.0",
         _ALL,
     ),
@@ -152,6 +151,7 @@ FLAGS: tuple[Flag, ...] = (
         "sharing",
         "Shares the table of file descriptors: open, close and dup2 in one show in the other.",
         "Nothing: execve gives the child its own copy of the table, then closes what is close-on-exec in it.",
+        False,
         "2.0",
         _ALL,
     ),
@@ -161,6 +161,7 @@ FLAGS: tuple[Flag, ...] = (
         "sharing",
         "Shares the table of signal handlers: sigaction in one changes the other. Masks stay separate.",
         "Nothing: execve gives the child its own table, with caught signals back at their default.",
+        False,
         "2.0",
         _ALL,
     ),
@@ -170,6 +171,7 @@ FLAGS: tuple[Flag, ...] = (
         "sharing",
         "Shares the list of semaphore adjustments (SEM_UNDO), undone only when the last sharer ends.",
         "Stays shared.",
+        True,
         "2.5.10",
         _ALL,
     ),
@@ -179,6 +181,7 @@ FLAGS: tuple[Flag, ...] = (
         "sharing",
         "Shares the I/O context: the disk scheduler sees one reader with one I/O priority.",
         "Stays shared.",
+        True,
         "2.6.25",
         _CLONES,
     ),
@@ -188,6 +191,7 @@ FLAGS: tuple[Flag, ...] = (
         "family",
         "Makes the child a thread of the caller's process: same process id, ended by the same exit_group.",
         "Ruin: execve ends all other threads of the process, the caller included, and takes its process id.",
+        False,
         "2.4.0",
         _ALL,
     ),
@@ -197,6 +201,7 @@ FLAGS: tuple[Flag, ...] = (
         "family",
         "Makes the child a sibling of the caller: the caller's parent gets SIGCHLD and waits for it.",
         "Stays.",
+        True,
         "2.3.12",
         _CLONES,
     ),
@@ -206,6 +211,7 @@ FLAGS: tuple[Flag, ...] = (
         "family",
         "Suspends the calling thread until the child calls execve or ends.",
         "Ends here: execve releases the caller.",
+        False,
         "2.2",
         _CLONES,
     ),
@@ -215,6 +221,7 @@ FLAGS: tuple[Flag, ...] = (
         "family",
         "If the caller is being traced, its tracer traces the child too.",
         "Stays: the tracer sees the execve.",
+        True,
         "2.2",
         _CLONES,
     ),
@@ -224,6 +231,7 @@ FLAGS: tuple[Flag, ...] = (
         "family",
         "Forbids a tracer to follow into the child by itself.",
         "Nothing: it matters only at birth.",
+        False,
         "2.5.46",
         _CLONES,
     ),
@@ -233,6 +241,7 @@ FLAGS: tuple[Flag, ...] = (
         "family",
         "Lets the child vanish when it ends: no zombie, no signal, nothing for wait to return.",
         "Stays; the child's own children are not touched by it.",
+        True,
         "7.1",
         _CLONE3,
     ),
@@ -242,6 +251,7 @@ FLAGS: tuple[Flag, ...] = (
         "family",
         "Does nothing: clone ignores the bit and clone3 refuses it.",
         "Nothing.",
+        False,
         "2.5",
         _CLONE,
     ),
@@ -251,6 +261,7 @@ FLAGS: tuple[Flag, ...] = (
         "notice",
         "Opens a pidfd for the child in the caller: a handle that never means another process.",
         "Stays: the pidfd is the caller's and follows the process.",
+        True,
         "5.2",
         _CLONES,
     ),
@@ -260,6 +271,7 @@ FLAGS: tuple[Flag, ...] = (
         "notice",
         "Kills the child (SIGKILL) when the last copy of its pidfd is closed: it cannot outlive its owner.",
         "Stays.",
+        True,
         "7.1",
         _CLONE3,
     ),
@@ -269,6 +281,7 @@ FLAGS: tuple[Flag, ...] = (
         "notice",
         "Writes the child's thread id into the caller's memory before the call returns.",
         "Nothing more: the number stays where it was written.",
+        False,
         "2.5.49",
         _CLONES,
     ),
@@ -278,6 +291,7 @@ FLAGS: tuple[Flag, ...] = (
         "notice",
         "Writes the child's thread id into the child's memory before it runs.",
         _WRITTEN,
+        False,
         "2.5.49",
         _CLONES,
     ),
@@ -287,6 +301,7 @@ FLAGS: tuple[Flag, ...] = (
         "notice",
         "Zeroes a word of memory and wakes one futex waiter on it when the child stops using that memory.",
         "Fires here, if another process still uses the memory, and is forgotten.",
+        False,
         "2.5.49",
         _CLONES,
     ),
@@ -296,6 +311,7 @@ FLAGS: tuple[Flag, ...] = (
         "placement",
         "Starts the child in the version 2 cgroup given by a descriptor, so it never runs outside of it.",
         "Stays.",
+        True,
         "5.7",
         _CLONE3,
     ),
@@ -305,6 +321,7 @@ FLAGS: tuple[Flag, ...] = (
         "placement",
         "Puts every caught signal back at its default in the child; ignored signals stay ignored.",
         "Nothing more: execve does the same.",
+        False,
         "5.5",
         _CLONE3,
     ),
@@ -314,6 +331,7 @@ FLAGS: tuple[Flag, ...] = (
         "placement",
         "Sets no_new_privs in the child: no set-id bit or file capability can raise it.",
         "Stays, in all its descendants too.",
+        True,
         "7.1",
         _CLONE3,
     ),
@@ -323,6 +341,7 @@ FLAGS: tuple[Flag, ...] = (
         "placement",
         "Sets the child's thread pointer (thread-local storage) to a given address.",
         "Nothing: the new program sets its own.",
+        False,
         "2.5.32",
         _CLONES,
     ),

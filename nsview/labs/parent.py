@@ -34,14 +34,18 @@ class Parent:
 
     def ask(self, request: str, *arguments: object) -> dict[str, Any]:
         """Its answer; BrokenPipeError when it is gone."""
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(json.dumps([request, *arguments]), file=self._process.stdin, flush=True)
+        self.tell(request, *arguments)
         answer = self._process.stdout.readline()
         if not answer:
             raise BrokenPipeError("the parent of the lab's children has ended; its message is above")
         found: dict[str, Any] = json.loads(answer)
         return found
+
+    def tell(self, request: str, *arguments: object) -> None:
+        """Ask for what it will not be there to answer."""
+        assert self._process.stdin is not None
+        print(json.dumps([request, *arguments]), file=self._process.stdin, flush=True)
 
     def close(self) -> None:
         """Let it end, and its child with it."""

@@ -120,6 +120,7 @@ def test_json_has_every_flag_and_rule() -> None:
     document = json.loads(flags("--json").stdout)
     assert document["version"] == 1
     assert [flag["name"] for flag in document["flags"]] == [flag.name for flag in FLAGS]
+    assert {flag["name"]: flag["stays"] for flag in document["flags"]} == {flag.name: flag.stays for flag in FLAGS}
     rules = {rule["name"]: rule for rule in document["rules"]}
     assert rules["fs-across-mounts"]["has"] == ["CLONE_FS", "CLONE_NEWNS"]
     assert rules["fs-across-mounts"]["errno"] == "EINVAL"

@@ -9,25 +9,24 @@ import signal
 from dataclasses import replace
 
 import pytest
-from leftovers import Census
+from leftovers import Census, until
 from nobody import Runner
 
 from nsview.labs.lab import Finding, Report, Setting, Verdict
+from nsview.labs.parent import Parent, parent
 from nsview.labs.running import begin, perform
 from nsview.labs.sharing import experiment, subject
+from nsview.labs.sharing.conclusions import conclusions
 from nsview.labs.sharing.things import THINGS, Prepared
 from nsview.labs.table import find
-from spawner.flags import BY_NAME, FLAGS
+from spawner.flags import BY_NAME
 
 LAB = find("sharing")
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    census = Census()
-    found = perform(LAB, Setting())
-    assert census.difference() == []
-    return found
+    return perform(LAB, Setting())
 
 
 def by_key(report: Report) -> dict[str, Finding]:
@@ -60,10 +59,24 @@ def test_a_thread_is_the_same_process_and_an_open_file_is_shared_without_any_fla
     found = by_key(report)
     assert found["thread.with"].verdict is found["thread.without"].verdict is Verdict.AS_EXPECTED
     assert found["offset"].answered.startswith("shared")
+    assert found["offset.apart"].answered.startswith("apart")
+
+
+def test_execve_in_a_thread_leaves_its_program_alone_and_in_a_child_it_does_not(report):
+    found = by_key(report)
+    assert found["thread.exec"].answered.startswith("the program alone is left")
+    assert found["thread.exec-control"].answered == "the process and its threads go on"
+    assert {found["thread.exec"].verdict, found["thread.exec-control"].verdict} == {Verdict.AS_EXPECTED}
+
+
+def test_flags_that_need_others_are_refused_without_them(report):
+    found = by_key(report)
+    assert (found["sighand.alone"].answered, found["thread.alone"].answered) == ("EINVAL", "EINVAL")
 
 
 def test_the_caller_is_as_it_was(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(experiment, "THINGS", tuple(each for each in THINGS if each.name in ("FS", "FILES", "SIGHAND")))
     before = os.umask(0o027)
     try:
         perform(LAB, Setting())
@@ -75,10 +88,10 @@ def test_the_caller_is_as_it_was(tmp_path, monkeypatch):
         os.umask(before)
 
 
-@pytest.mark.parametrize(("name", "sentence"), [("CLONE_FS", "Nothing."), ("CLONE_VM", "Stays.")])
-def test_a_table_that_says_otherwise_of_execve_is_told(name, sentence, monkeypatch):
+@pytest.mark.parametrize("name", ["CLONE_FS", "CLONE_VM", "CLONE_THREAD"])
+def test_a_table_that_says_otherwise_of_execve_is_told(name, monkeypatch):
     table = dict(BY_NAME)
-    table[name] = replace(table[name], after_exec=sentence)
+    table[name] = replace(table[name], stays=not table[name].stays)
     monkeypatch.setattr(experiment, "BY_NAME", table)
     monkeypatch.setattr(experiment, "THINGS", tuple(each for each in THINGS if each.flag is BY_NAME[name]))
     found = perform(LAB, Setting())
@@ -90,7 +103,7 @@ def verdicts(report: Report) -> dict[str, Verdict]:
     return {each.key: each.verdict for each in report.conclusions}
 
 
-def test_conclusions_follow_from_the_answers_and_not_from_the_table(monkeypatch):
+def test_conclusions_follow_from_the_answers_and_not_from_the_table(monkeypatch, nothing_left: Census):
     real = experiment.kcmp.compare
 
     def turned(one: int, two: int) -> dict[str, bool | None]:
@@ -99,23 +112,38 @@ def test_conclusions_follow_from_the_answers_and_not_from_the_table(monkeypatch)
     monkeypatch.setattr(experiment.kcmp, "compare", turned)
     found = perform(LAB, Setting())
     assert verdicts(found)["each-flag-shares-one-thing"] is Verdict.AS_EXPECTED
-    assert verdicts(found)["execve-ends-most-sharing"] is Verdict.OTHERWISE
-    stayed = next(each for each in found.conclusions if each.key == "execve-ends-most-sharing")
+    assert verdicts(found)["the-documents-flags-end-at-execve"] is Verdict.OTHERWISE
+    assert verdicts(found)["some-sharing-outlives-execve"] is Verdict.OTHERWISE
+    stayed = next(each for each in found.conclusions if each.key == "some-sharing-outlives-execve")
     assert stayed.numbers["stay"] == sum(
         each.answered == "one object" and ".exec" in each.key for each in found.findings
     )
 
 
+def test_each_conclusion_has_its_numbers_and_nothing_follows_from_nothing(report):
+    numbers = {each.key: each.numbers for each in report.conclusions}
+    assert numbers == {
+        "each-flag-shares-one-thing": {"looks": 14, "as_expected": 14},
+        "some-sharing-outlives-execve": {"things": 7, "stay": 3},
+        "the-documents-flags-end-at-execve": {"flags": 3, "undone": 3},
+        "fork-copies-descriptors-not-open-files": {"looks": 2},
+        "flags-are-not-chosen-one-by-one": {"asked": 2, "refused": 2},
+    }
+    assert {each.verdict for each in report.conclusions} == {Verdict.AS_EXPECTED}
+    assert {each.verdict for each in conclusions(())} == {Verdict.LEFT_OUT}
+
+
 @pytest.mark.parametrize("request_", ["change", "execute"])
 def test_what_a_kernel_has_not_is_left_out_and_no_failure(request_: str, monkeypatch):
-    ask = experiment._Parent.ask
+    ask = Parent.ask
 
-    def without_io(parent: experiment._Parent, request: str, *arguments: object) -> dict[str, object]:
+    def without_io(ours: Parent, request: str, *arguments: object) -> dict[str, object]:
         if (request, *arguments[:1]) == (request_, "IO"):
             return {"refused": "Function not implemented"}
-        return ask(parent, request, *arguments)
+        return ask(ours, request, *arguments)
 
-    monkeypatch.setattr(experiment._Parent, "ask", without_io)
+    monkeypatch.setattr(Parent, "ask", without_io)
+    monkeypatch.setattr(experiment, "THINGS", tuple(each for each in THINGS if each.name in ("FILES", "IO")))
     found = perform(LAB, Setting())
     assert not found.failed
     left_out = {each.key for each in found.findings if each.verdict is Verdict.LEFT_OUT}
@@ -132,9 +160,52 @@ def test_a_thing_that_cannot_be_had_is_an_answer_of_the_parent(request_: str, mo
     assert "not implemented" in getattr(subject.Subject(), request_)("IO", ["IO"])["refused"]
 
 
-def test_each_sentence_on_execve_begins_with_what_its_value_is():
-    words = {flag.after_exec.split()[0].rstrip(".:;,") for flag in FLAGS}
-    assert words <= {"Stays", "Nothing", "Ruin", "Ends", "Fires"}
+def semaphore_sets() -> set[str]:
+    with open("/proc/sysvipc/sem") as lines:
+        return {line.split()[1] for line in lines} - {"semid"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, None], ids=["terminated", "its input ends"])
+def test_its_semaphores_do_not_outlive_the_parent(number: int | None, nothing_left: Census):
+    before = semaphore_sets()
+    with parent("nsview.labs.sharing.subject") as ours:
+        assert ours.ask("change", "SYSVSEM", ["SYSVSEM"])["failed"] == []
+        made = semaphore_sets() - before
+        assert made
+        if number is not None:
+            os.kill(ours.pid, number)
+    assert until(lambda: not semaphore_sets() & made)
+
+
+def test_a_semaphore_that_cannot_be_used_is_given_back(monkeypatch):
+    from nsview.labs.sharing import things
+
+    made: list[int] = []
+    call = things.native.call
+    semop = things.native.SYSCALLS["semop"]
+
+    def refusing(number: int, *arguments: object) -> int:
+        if number == semop:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if number == things.native.SYSCALLS["semget"]:
+            made.append(call(number, *arguments))
+            return made[0]
+        return call(number, *arguments)
+
+    class Native:
+        SYSCALLS = things.native.SYSCALLS
+
+    monkeypatch.setattr(Native, "call", staticmethod(refusing), raising=False)
+    monkeypatch.setattr(things, "native", Native)
+    with pytest.raises(OSError, match="No space"):
+        things.BY_THING["SYSVSEM"].prepare()
+    assert made
+    assert not semaphore_sets() & {str(number) for number in made}
+
+
+def test_what_a_terminal_sends_us_is_not_for_the_parent(nothing_left: Census):
+    with parent("nsview.labs.sharing.subject") as ours:
+        assert os.getpgid(ours.pid) == ours.pid != os.getpgrp()
 
 
 @pytest.mark.parametrize("events", [1, 2, 4, 7, 9, 12])
@@ -145,8 +216,20 @@ def test_closing_it_early_leaves_nothing(events: int, nothing_left: Census):
     told.close()
 
 
+def test_closing_it_after_any_of_its_last_events_leaves_nothing(monkeypatch, nothing_left: Census):
+    monkeypatch.setattr(experiment, "THINGS", ())
+    count = sum(1 for _ in begin(LAB, Setting()))
+    for last in range(count):
+        told = begin(LAB, Setting())
+        for _ in range(last + 1):
+            next(told)
+        told.close()
+        assert nothing_left.difference() == []
+
+
+@pytest.mark.needs("root")
 def test_nobody_may_run_it(nobody: Runner):
     done = nobody("nsview", "lab", "sharing", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = {each["key"]: each["verdict"] for each in json.loads(done.stdout)["findings"]}
-    assert found["vm.with"] == found["fs.without"] == "as expected"
+    assert found["vm.with"] == found["fs.without"] == found["thread.exec"] == "as expected"

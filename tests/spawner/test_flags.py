@@ -51,6 +51,13 @@ def test_flag_is_explained(flag: Flag) -> None:
         assert text.endswith(".")
 
 
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.short)
+def test_what_is_said_of_execve_begins_with_what_the_table_has(flag: Flag) -> None:
+    first = flag.after_exec.split()[0].rstrip(".:;,")
+    assert first in {"Stays", "Nothing", "Ruin", "Ends", "Fires"}
+    assert flag.stays is (first == "Stays")
+
+
 def test_flags_stand_by_group_in_the_order_of_groups() -> None:
     assert list(dict.fromkeys(flag.group for flag in FLAGS)) == list(GROUPS)
 

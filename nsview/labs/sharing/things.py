@@ -16,7 +16,7 @@ from pathlib import Path
 from spawner import _native as native
 from spawner.calls import call
 from spawner.flags import BY_NAME, Flag
-from spawner.plan import Packed, Step
+from spawner.plan import Packed, Result, Step
 
 _OTHER_FD = 200
 _IOPRIO_WHO_PROCESS = 1
@@ -94,7 +94,11 @@ def _undo() -> Prepared:
     give = Packed("=Hhh", (0, 1, _SEM_UNDO), "{0, +1, SEM_UNDO}")
     # One adjustment of our own, so that there is a list to be shared; it gives nothing.
     none = bytearray((0).to_bytes(2, "little") + (0).to_bytes(2, "little") + _SEM_UNDO.to_bytes(2, "little"))
-    native.call(native.SYSCALLS["semop"], number, none, 1)
+    try:
+        native.call(native.SYSCALLS["semop"], number, none, 1)
+    except OSError:
+        native.call(native.SYSCALLS["semctl"], number, 0, _IPC_RMID, 0)
+        raise
     return Prepared(
         (call("semop", number, give, 1),),
         lambda: native.call(native.SYSCALLS["semctl"], number, 0, _GETVAL, 0) == 1,
@@ -110,13 +114,23 @@ def _io_context() -> Prepared:
     )
 
 
-def _offset() -> Prepared:
+def _opened() -> tuple[int, Callable[[], object]]:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this process
     file.write(b"0123456789")
     file.flush()
-    fd = file.fileno()
-    os.lseek(fd, 0, os.SEEK_SET)
-    return Prepared((call("lseek", fd, 7, os.SEEK_SET),), lambda: os.lseek(fd, 0, os.SEEK_CUR) == 7, file.close)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return file.fileno(), file.close
+
+
+def _offset() -> Prepared:
+    fd, drop = _opened()
+    return Prepared((call("lseek", fd, 7, os.SEEK_SET),), lambda: os.lseek(fd, 0, os.SEEK_CUR) == 7, drop)
+
+
+def _offset_of_its_own() -> Prepared:
+    fd, drop = _opened()
+    again = call("openat", -100, f"/proc/self/fd/{fd}", os.O_RDONLY, 0)  # opens the file, not the descriptor
+    return Prepared((again, call("lseek", Result(0), 7, os.SEEK_SET)), lambda: os.lseek(fd, 0, os.SEEK_CUR) == 7, drop)
 
 
 THINGS: tuple[Thing, ...] = (
@@ -132,4 +146,7 @@ THINGS: tuple[Thing, ...] = (
 OFFSET = Thing("offset", (), "the child moves the offset of an open file by lseek(2)", _offset)
 """Shared without any flag: one open file description under two tables of descriptors (open(2))."""
 
-BY_THING = {thing.name: thing for thing in (*THINGS, OFFSET)}
+OFFSET_APART = Thing("offset.apart", (), "the child opens the same file anew and moves that offset", _offset_of_its_own)
+"""The control: another open file description of one file."""
+
+BY_THING = {thing.name: thing for thing in (*THINGS, OFFSET, OFFSET_APART)}
