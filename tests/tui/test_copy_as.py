@@ -22,9 +22,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from tmux import Tmux
 
+from nsview import places
 from nsview.equivalents import FORMATS, Caller
 from nsview.tui.app import NsviewApp
-from nsview.tui.comfort import places
 from nsview.tui.launching.copy_as import CopyAs, keep
 from nsview.tui.launching.panel import LaunchPanel
 from spawner import IDMapping, Spec, Stdio

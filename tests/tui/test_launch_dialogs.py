@@ -15,7 +15,7 @@ from screen import SIZES, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from nsview.tui.comfort import places
+from nsview import places
 from nsview.tui.launching import history, profiles
 from nsview.tui.launching.form import Form, filled
 from nsview.tui.launching.history import Entry, line_of

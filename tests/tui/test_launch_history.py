@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from nsview.tui.comfort import places
+from nsview import places
 from nsview.tui.launching import history
 from nsview.tui.launching.form import Form, Ids, filled
 from nsview.tui.launching.history import Entry, TooLongError, entry_of, line_of, read, record

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from nsview import places
 from nsview.cli import main
 from nsview.options.profile import text_of
-from nsview.tui.comfort import places
 from nsview.tui.launching import profiles
 from nsview.tui.launching.form import Form, FormError, Ids, Origin, filled, outlook, plain_spec
 from nsview.tui.launching.presets import PRESETS

@@ -8,7 +8,7 @@ from pathlib import Path
 from textual.app import App
 
 from nsview.host.text import printable
-from nsview.tui.comfort.places import invoker, write
+from nsview.places import invoker, write
 
 
 def keep(svg: str, now: float | None = None) -> Path:

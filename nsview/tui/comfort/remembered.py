@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nsview.tui.comfort.places import read, state_directory, write
+from nsview.places import read, state_directory, write
 
 FILE = "ui.json"
 LARGEST = 1 << 20

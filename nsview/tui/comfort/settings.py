@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from nsview.tui.comfort.places import config_directory, read
+from nsview.places import config_directory, read
 
 FILE = "config.toml"
 LARGEST = 1 << 20

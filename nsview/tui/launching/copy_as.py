@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from nsview.equivalents import FORMATS, Caller, Equivalent, Format
 from nsview.host.text import printable
-from nsview.tui.comfort.places import invoker, write
+from nsview.places import invoker, write
 from nsview.tui.launching.launched import Launched
 from nsview.tui.launching.panel import LaunchPanel
 from spawner import Spec, SpecError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nsview.tui.comfort import places
+from nsview import places
 from nsview.tui.launching.form import Form, Ids
 from nsview.tui.launching.sections import ROWS
 from spawner import Mechanism, Spec, SpecError

@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nsview import places
 from nsview.options.profile import text_of
-from nsview.tui.comfort import places
 from nsview.tui.launching.form import Form, FormError, Ids, check, filled, plain_spec
 from nsview.tui.launching.spec_rows import SHOWN, Texts, Unshown, shown_from
 from spawner import IDMapping, Problem, Spec, SpecError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nsview.tui.comfort import places
+from nsview import places
 
 NOBODY = 65534
 
