@@ -60,7 +60,8 @@ def summed_up(report: Report, width: int | None) -> Iterator[str]:
     yield ""
     if report.error is not None:
         yield from _wrapped(f"{report.lab.name}: ended early: {report.error}", width or WIDTH, "  ")
-    yield f"{report.lab.name}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    yield from _wrapped(f"{report.lab.name}: {summary}", width or WIDTH, "  ")
 
 
 def _wrapped(text: str, room: int, rest: str) -> list[str]:

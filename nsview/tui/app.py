@@ -25,7 +25,7 @@ from nsview.tui.collecting.collector import Collector
 from nsview.tui.comfort import applied
 from nsview.tui.comfort.settings import Settings
 from nsview.tui.comfort.settings import load as load_settings
-from nsview.tui.desk import Compare, Desk, GoTo
+from nsview.tui.desk import Compare, Desk, GoTo, Release
 from nsview.tui.diff.choice import HOW, chosen
 from nsview.tui.diff.pair import Pair
 from nsview.tui.header import HeaderLine
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from nsview.tui.acting.actor import Actor
     from nsview.tui.diff.panel import DiffPanel
+    from nsview.tui.labs.panel import LabsPanel
     from nsview.tui.launching.conductor import Conductor
     from nsview.tui.launching.launcher import Born, Changed, Failed, Launcher
     from nsview.tui.launching.launches import Launches
@@ -259,7 +260,13 @@ class NsviewApp(App[None]):
     @on(Compare)
     def _compare_two(self, message: Compare) -> None:
         self.compare(message.parent, message.child, held=True)
-        self.action_pane("diff")
+        if message.front:
+            self.action_pane("diff")
+
+    @on(Release)
+    def _release(self, message: Release) -> None:
+        if self._diff.held and self._diff.pair == Pair(message.parent, message.child):
+            self._diff.action_release()
 
     def action_compare_marked(self) -> None:
         """Compare two that are tagged, or the marked one and that under the cursor, until a person lets go of them."""
@@ -473,7 +480,7 @@ class NsviewApp(App[None]):
         """Offer our own commands and those of Textual's that suit."""
         from nsview.tui.comfort.commands import LEFT_OUT, commands
 
-        yield from commands(self, self.use_preset)
+        yield from commands(self, self.use_preset, self.run_lab)
         for command in super().get_system_commands(screen):
             if command.title not in LEFT_OUT:
                 yield command
@@ -482,6 +489,11 @@ class NsviewApp(App[None]):
         """Fill in the launch panel from a preset and show it."""
         self._launch_panel.fill_preset(name)
         self.action_pane("launch")
+
+    def run_lab(self, name: str, stepping: bool) -> None:
+        """Run a lab and show it."""
+        self.action_pane("labs")
+        cast("LabsPanel", self.query_one("#labs")).begin_named(name, stepping=stepping)
 
 
 def main(*, read_only: bool = False, interval: float | None = None) -> int:

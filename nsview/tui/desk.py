@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -42,7 +43,17 @@ class GoTo(Message):
 
 
 class Compare(Message):
-    """Asks the app to compare these two processes until the cursor moves, and to show the difference."""
+    """Asks the app to compare these two processes until they are let go, and, for ``front``, to show that."""
+
+    def __init__(self, parent: Identity, child: Identity, front: bool = True) -> None:
+        super().__init__()
+        self.parent = parent
+        self.child = child
+        self.front = front
+
+
+class Release(Message):
+    """Asks the app to let go of these two, if it is them that are compared: the tree's cursor chooses again."""
 
     def __init__(self, parent: Identity, child: Identity) -> None:
         super().__init__()
@@ -55,7 +66,7 @@ class Desk:
 
     A pane that shows something about the process under the cursor, the newest frame or the launch in front
     subscribes to the signal in its ``on_mount``; what is so now is in the attribute of the same name. Panes ask
-    the app by posting :class:`GoTo` or :class:`Compare`.
+    the app by posting :class:`GoTo`, :class:`Compare` or :class:`Release`.
     """
 
     def __init__(self, app: App[None], *, read_only: bool = False, interval: float = 1.0) -> None:
@@ -75,6 +86,7 @@ class Desk:
         self.on_frame: Signal[Frame] = Signal(app, "frame")
         self.on_launch: Signal[Launched | None] = Signal(app, "launch")
         """The launch in front is another, or has changed: held elsewhere, ended."""
+        self._endings: list[Callable[[], None]] = []
 
     @cached_property
     def launcher(self) -> Launcher:
@@ -87,8 +99,14 @@ class Desk:
         """What was launched."""
         return cast("Launches", find("nsview.tui.launching.launches:Launches")())
 
+    def at_the_end(self, end: Callable[[], None]) -> None:
+        """Have this called by :meth:`close`, from whatever thread and perhaps more than once, before launches end."""
+        self._endings.append(end)
+
     def close(self) -> None:
-        """End all launched programs; returns when nothing is left. May be called again."""
+        """End all launched programs, and what else was begun; returns when nothing is left. May be called again."""
+        for end in self._endings:
+            end()
         if "launcher" in self.__dict__:
             self.launcher.close()
 

@@ -45,6 +45,7 @@ KEYS: tuple[Key, ...] = (
     Key("6", "pane('timeline')", "pane.timeline", "Timeline", "what the launch did, step by step", first=True),
     Key("8", "pane('security')", "pane.security", "Security", "what the process could still do", first=True),
     Key("7", "pane('events')", "pane.events", "Events", "what happens to processes, as it happens", first=True),
+    Key("9", "pane('labs')", "pane.labs", "Labs", "experiments on fork and clone, run step by step", first=True),
     Key("N", "inspect", "namespaces.inspect", "Inspect", "the namespaces of the process under the cursor"),
     Key("n", "new", "launch.new", "New", "fill in a new launch", footer=True, first=True),
     Key(

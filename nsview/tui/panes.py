@@ -76,6 +76,7 @@ PANES: tuple[Pane, ...] = (
     Pane("events", 7, "Events", Place.LOWER, "events.panel:Events", "events.list:EventList"),
     Pane("namespaces", 3, "Namespaces", Place.LOWER, "namespaces.panel:NamespacePanel", "line_list:LineList"),
     Pane("security", 8, "Security", Place.LOWER, "security.panel:SecurityPanel", "security.list:SecurityList"),
+    Pane("labs", 9, "Labs", Place.LOWER, "labs.panel:LabsPanel", "labs.list:LabList"),
     Pane("terminal", 5, "Terminal", Place.LEFT, "terminal.pane:TerminalPane", "terminal.terminal:ChildTerminal"),
 )
 """In the order in which Tab goes through them, and the grid lays them out; those at the right stand together."""
