@@ -1,342 +1,235 @@
-"""Attempts to get out of a container, each made by a process of its own, which tells the kernel's answer."""
+"""Attempts to get out of a container: what each is, which layers hold it, and what the kernel answers by each."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import json
-import os
-import resource
-import signal
-import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from errno import errorcode
 
-from spawner import _native
+from nsview.labs.container.inside import BYTES, CHILDREN, DONE, FILES, NO_GAIN, NULL, OWN_ROOT
+from nsview.labs.container.layers import (
+    CAPABILITIES,
+    CGROUP,
+    CGROUPS,
+    LANDLOCK,
+    MASKS,
+    MOUNT,
+    NETWORK,
+    NO_NEW_PRIVS,
+    PID,
+    READ_ONLY,
+    RLIMITS,
+    SECCOMP,
+    USER,
+)
+from spawner.seccomp.default import PROFILE
 
-DONE = "done"
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A layer that stops an attempt by itself, and what the kernel answers then.
+
+    ``above``: only where this file of /proc/sys holds a number greater than that. ``along``: only together with that
+    other layer.
+    """
+
+    layer: str
+    answer: str
+    along: str = ""
+    above: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One way to try. ``answers``: the errnos that the container is to give; ``ability`` as in nsview.host.abilities.
+    """One way to try. ``held``: the layers that stop it, each by itself, in the order in which the kernel asks.
 
-    ``layer`` is what stops it first, ``why`` how.
+    ``takes`` is what it takes outside of any container ("": nothing), ``ability`` as in nsview.host.abilities.
     """
 
     key: str
     done: str
-    tries: Callable[[int], object]
-    answers: tuple[str, ...]
-    layer: str
-    why: str
+    held: tuple[Held, ...]
+    takes: str = ""
     ability: str = ""
-    privileged: bool = False
-    """Whether it takes root to do it outside."""
+    spends: bool = False
+    """Whether it uses up what a limit is on."""
 
 
-def _call(name: str, *arguments: object) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    if getattr(library, name)(*arguments) == -1:
-        raise OSError(ctypes.get_errno(), name)
+def filtered(call: str) -> str:
+    """What our seccomp profile answers to a call; KeyError where it lets it through, or looks at arguments first."""
+    for rule in PROFILE["syscalls"]:
+        if call in rule["names"]:
+            if rule["action"] != "SCMP_ACT_ERRNO" or rule.get("args"):
+                raise KeyError(call)
+            return errorcode[rule.get("errnoRet", _EPERM)]
+    assert PROFILE["defaultAction"] == "SCMP_ACT_ERRNO"
+    return errorcode[PROFILE.get("defaultErrnoRet", _EPERM)]
 
 
-def _signal(outer: int) -> None:
-    os.kill(outer, 0)
+_EPERM = 1
 
 
-def _debug(outer: int) -> None:
-    _call("ptrace", 0x4206, outer, None, None)  # PTRACE_SEIZE; detached by our end
+def _filter(call: str) -> Held:
+    return Held(SECCOMP, filtered(call))
 
 
-def _root_of(outer: int) -> None:
-    os.stat(f"/proc/{outer}/root/")
+def _privilege(answer: str, above: tuple[str, int] | None = None) -> tuple[Held, Held]:
+    """What takes a capability in the machine's own user namespace, which two layers keep away."""
+    return Held(CAPABILITIES, answer, above=above), Held(USER, answer, above=above)
 
 
-def _mount(_: int) -> None:
-    _call("unshare", 0x20000)
-    _call("mount", b"none", b"/", None, ctypes.c_ulong(0x44000), None)
-    _call("mount", b"none", b"/tmp", b"tmpfs", ctypes.c_ulong(0), None)
-
-
-def _limits(_: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    _native.call(_native.SYSCALLS["prlimit64"], 0, resource.RLIMIT_NOFILE, _pair(hard + 1), 0)
-
-
-def _pair(value: int) -> bytes:
-    return value.to_bytes(8, "little") * 2
-
-
-def _hostname(_: int) -> None:
-    name = os.uname().nodename.encode()
-    _call("sethostname", name, len(name))
-
-
-def _user_namespace(_: int) -> None:
-    _call("unshare", 0x10000000)
-
-
-def _proc_sys(_: int) -> None:
-    os.close(os.open("/proc/sys/vm/swappiness", os.O_WRONLY))
-
-
-def _write_usr(_: int) -> None:
-    os.close(os.open("/usr", os.O_TMPFILE | os.O_WRONLY))
-
-
-def _device(_: int) -> None:
-    path = f"/tmp/nsview-lab-{os.getpid()}"
-    os.mknod(path, 0o20600, os.makedev(1, 3))
-    os.unlink(path)
-
-
-def _raw(_: int) -> None:
-    socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
-
-
-def _chroot(_: int) -> None:
-    """The first call of the classic way out: without it there is no second."""
-    os.chroot("/tmp")
-
-
-_BPF = {"x86_64": 321, "aarch64": 280}
-
-
-def _bpf(_: int) -> None:
-    """Ask for a map of no kind: who may call it is told that its arguments are wrong (kernel/bpf/syscall.c)."""
-    try:
-        _call("syscall", ctypes.c_long(_BPF[os.uname().machine]), ctypes.c_long(0), None, ctypes.c_long(0))
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-
-
-def _namespaces_of(outer: int) -> None:
-    """Enter the network of a process outside."""
-    fd = os.open(f"/proc/{outer}/ns/net", os.O_RDONLY)
-    _call("setns", fd, 0)
-
-
-def _network(_: int) -> None:
-    """Have the kernel look for a way to another machine; nothing is sent (udp(7))."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.connect(("192.0.2.77", 9))
-
-
-def _own_name(_: int) -> None:
-    os.close(os.open("/proc/self/comm", os.O_WRONLY))
-
-
-def _files(_: int) -> None:
-    """Open more at a time than the container's limit."""
-    opened: list[int] = []
-    try:
-        while len(opened) < 200:
-            opened.append(os.open("/", os.O_PATH))
-    finally:
-        for fd in opened:
-            os.close(fd)
-
-
-def _tasks(_: int) -> None:
-    """Have more children at a time than the container's limit; each waits to be killed."""
-    made: list[int] = []
-    try:
-        while len(made) < 40:
-            pid = os.fork()
-            if pid == 0:
-                signal.pause()
-                os._exit(0)
-            made.append(pid)
-    finally:
-        for pid in made:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-
-
-def _memory(_: int) -> None:
-    held = bytearray(96 << 20)
-    for at in range(0, len(held), 4096):
-        held[at] = 1
-
+_ROOT, _MODULES = "all capabilities", "all capabilities, and a kernel that loads modules"
+_MOUNTING = (_filter("mount"), Held(LANDLOCK, "EPERM"), Held(CAPABILITIES, "EPERM"))
+_PROCFS = Held(PID, "ENOENT", along=MOUNT)
+"""A procfs shows the processes of the pid namespace that it was mounted in."""
+_WRITING = (Held(READ_ONLY, "EROFS"), Held(LANDLOCK, "EACCES"))
 
 ATTEMPTS: tuple[Attempt, ...] = (
-    Attempt(
-        "signal",
-        "kill(2) a process outside",
-        _signal,
-        ("ESRCH",),
-        "pid namespace",
-        "it has no number inside",
-        "signal any process",
-    ),
+    Attempt("signal", "kill(2) a process outside", (Held(PID, "ESRCH"),), ability="signal any process"),
     Attempt(
         "see",
         "look through /proc/PID/root of it",
-        _root_of,
-        ("ENOENT",),
-        "pid namespace",
-        "the procfs inside shows its own pid namespace alone",
-        "see the machine's processes",
+        (_PROCFS, Held(LANDLOCK, "EACCES"), *_privilege("EACCES")),
+        ability="see the machine's processes",
     ),
     Attempt(
         "debug",
         "ptrace(2) it",
-        _debug,
-        ("ESRCH",),
-        "pid namespace",
-        "it has no number inside; the filter lets ptrace pass",
-        "debug any process",
+        (Held(PID, "ESRCH"), Held(LANDLOCK, "EPERM"), *_privilege("EPERM")),
+        "the same user, and kernel.yama.ptrace_scope 0, or all capabilities",
+        ability="debug any process",
     ),
     Attempt(
         "enter",
         "setns(2) into its network",
-        _namespaces_of,
-        ("ENOENT",),
-        "pid namespace",
-        "the procfs inside has no file of it",
-        "",
-        True,
+        (_PROCFS, Held(LANDLOCK, "EACCES"), *_privilege("EACCES"), _filter("setns")),
+        _ROOT,
     ),
     Attempt(
         "network",
         "reach another machine",
-        _network,
-        ("ENETUNREACH",),
-        "network namespace",
-        "a network of its own has lo and no route",
-        "reach other machines",
-        True,
+        (Held(NETWORK, "ENETUNREACH"),),
+        "a network with a route",
+        ability="reach other machines",
     ),
     Attempt(
-        "mount",
-        "mount(2) a tmpfs",
-        _mount,
-        ("EPERM", "ENOSYS"),
-        "seccomp",
-        "the filter refuses unshare and mount; so would the lack of CAP_SYS_ADMIN",
-        "mount file systems",
-        True,
+        "raw-socket", "open a raw socket", (Held(CAPABILITIES, "EPERM"),), "CAP_NET_RAW", ability="open raw sockets"
     ),
+    Attempt("mount", "mount(2) a tmpfs", _MOUNTING, _ROOT, ability="mount file systems"),
+    Attempt("remount", "mount(2) /usr read-write again", _MOUNTING, _ROOT),
+    Attempt(
+        "release-agent",
+        "open release_agent of a version 1 hierarchy to write",
+        (*_MOUNTING, Held(CGROUPS, "ENOENT"), Held(USER, "EPERM")),
+        "all capabilities, and a hierarchy of version 1 with the pids controller",
+    ),
+    Attempt(
+        "chroot",
+        "chroot(2), and climb out of it",
+        (_filter("chroot"), Held(CAPABILITIES, "EPERM"), Held(MOUNT, OWN_ROOT)),
+        _ROOT,
+    ),
+    Attempt(
+        "handle",
+        "open_by_handle_at(2)",
+        (_filter("open_by_handle_at"), *_privilege("EPERM")),
+        "all capabilities, and a file system at /usr that gives handles",
+    ),
+    Attempt(
+        "kcore", "open /proc/kcore", (Held(MASKS, NULL), *_privilege("EPERM")), "all capabilities, and a kernel with it"
+    ),
+    Attempt("keys", "open /proc/keys", (Held(MASKS, NULL),), "a kernel with it"),
+    Attempt("timers", "open /proc/timer_list", (Held(MASKS, NULL),), "root, and a kernel with it"),
+    Attempt(
+        "sysrq",
+        "open /proc/sysrq-trigger to write",
+        (Held(LANDLOCK, "EACCES"), Held(MASKS, NULL)),
+        "root, and a kernel with it",
+    ),
+    Attempt("proc-sys", "open /proc/sys/vm/swappiness to write", _WRITING, "root", ability="write to /proc/sys"),
+    Attempt("own-name", "open /proc/self/comm to write", (Held(LANDLOCK, "EACCES"),)),
+    Attempt("firmware", "list /sys/firmware", (Held(MOUNT, "ENOENT"),), "a sysfs with it"),
+    Attempt("usr", "make a file in /usr", _WRITING, "root, and a /usr that is mounted read-write"),
+    Attempt("device", "mknod(2) of a device", _privilege("EPERM"), _ROOT, ability="make device files"),
     Attempt(
         "hostname",
         "sethostname(2)",
-        _hostname,
-        ("EPERM", "ENOSYS"),
-        "seccomp",
-        "the filter refuses it; so would the lack of CAP_SYS_ADMIN",
-        "change the host name",
-        True,
+        (_filter("sethostname"), Held(CAPABILITIES, "EPERM")),
+        _ROOT,
+        ability="change the host name",
     ),
     Attempt(
         "user-namespace",
         "unshare(CLONE_NEWUSER)",
-        _user_namespace,
-        ("EPERM", "ENOSYS"),
-        "seccomp",
-        "the filter refuses it: it takes no privilege",
-        "create user namespaces",
-        True,
-    ),
-    Attempt("bpf", "bpf(2)", _bpf, ("EPERM", "ENOSYS"), "seccomp", "the filter refuses it", "", True),
-    Attempt(
-        "proc-sys",
-        "open /proc/sys/vm/swappiness to write",
-        _proc_sys,
-        ("EROFS", "EACCES"),
-        "mounts",
-        "/proc/sys is covered by a read-only copy",
-        "write to /proc/sys",
-        True,
-    ),
-    Attempt("usr", "make a file in /usr", _write_usr, ("EROFS", "EACCES"), "mounts", "it is bound read-only", "", True),
-    Attempt(
-        "own-name",
-        "open /proc/self/comm to write",
-        _own_name,
-        ("EACCES",),
-        "landlock",
-        "its rules let it read below /, and write below /tmp and /dev alone",
+        (_filter("unshare"),),
+        "a machine that lets everybody make user namespaces",
+        ability="create user namespaces",
     ),
     Attempt(
-        "device",
-        "mknod(2) of a device",
-        _device,
-        ("EPERM", "EACCES"),
-        "capabilities",
-        "CAP_MKNOD counts in the machine's user namespace alone",
-        "make device files",
-        True,
+        "clone3",
+        "clone3(CLONE_NEWUSER)",
+        (_filter("clone3"),),
+        "a machine that lets everybody make user namespaces",
     ),
     Attempt(
-        "raw-socket",
-        "open a raw socket",
-        _raw,
-        ("EPERM",),
-        "capabilities",
-        "it lacks CAP_NET_RAW",
-        "open raw sockets",
-        True,
+        "bpf",
+        "bpf(2) a map",
+        (_filter("bpf"), *_privilege("EPERM", ("kernel/unprivileged_bpf_disabled", 0))),
+        "all capabilities",
     ),
     Attempt(
-        "chroot",
-        "chroot(2), to climb out of it",
-        _chroot,
-        ("EPERM", "ENOSYS"),
-        "capabilities",
-        "it lacks CAP_SYS_CHROOT",
-        "",
-        True,
+        "perf",
+        "perf_event_open(2) of a whole processor",
+        (_filter("perf_event_open"), *_privilege("EACCES", ("kernel/perf_event_paranoid", 0))),
+        "all capabilities, and a kernel with it",
+    ),
+    Attempt("keyctl", "keyctl(2)", (_filter("keyctl"),), "a kernel with keyrings"),
+    Attempt(
+        "module",
+        "init_module(2)",
+        (_filter("init_module"), *_privilege("EPERM")),
+        _MODULES,
+        ability="load kernel modules",
+    ),
+    Attempt("module-file", "finit_module(2)", (_filter("finit_module"), *_privilege("EPERM")), _MODULES),
+    Attempt(
+        "gain",
+        "gain capabilities by execve(2) as uid 0",
+        (Held(NO_NEW_PRIVS, NO_GAIN), Held(CAPABILITIES, NO_GAIN)),
+        "root",
     ),
     Attempt(
         "hard-limit",
-        "raise RLIMIT_NOFILE's hard limit",
-        _limits,
-        ("EPERM",),
-        "capabilities",
-        "it lacks CAP_SYS_RESOURCE over the machine",
-        "raise hard limits",
-        True,
+        "raise a hard limit",
+        _privilege("EPERM"),
+        "CAP_SYS_RESOURCE",
+        ability="raise hard limits",
     ),
-    Attempt("files", "open 200 files", _files, ("EMFILE",), "rlimit", "RLIMIT_NOFILE"),
-    Attempt("tasks", "make 40 children", _tasks, ("EAGAIN",), "cgroup", "pids.max of its control group"),
-    Attempt(
-        "memory",
-        "use 96 MiB",
-        _memory,
-        ("SIGKILL",),
-        "cgroup",
-        "the group's limit: the kernel kills for want of memory",
-    ),
+    Attempt("files", f"open {FILES} files", (Held(RLIMITS, "EMFILE"),), spends=True),
+    Attempt("children", f"make {CHILDREN} children", (Held(CGROUP, "EAGAIN"),), spends=True),
+    Attempt("memory", f"use {BYTES >> 20} MiB", (Held(CGROUP, "SIGKILL"),), spends=True),
 )
-"""What reaches farthest first; what the limits of a group stop comes last."""
+"""What reaches farthest first; what limits stop comes last."""
 
 
-def attempted(attempt: Attempt, outer: int) -> str:
-    """Try it in a child of our own: DONE, the errno's name, or that of the signal that ended it."""
-    pid = os.fork()
-    if pid == 0:
-        status = 255
-        try:
-            attempt.tries(outer)
-            status = 0
-        except OSError as error:
-            status = error.errno or 255
-        finally:
-            os._exit(status)
-    _, how = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(how):
-        return signal.Signals(os.WTERMSIG(how)).name
-    code = os.WEXITSTATUS(how)
-    return DONE if code == 0 else errno.errorcode.get(code, f"status {code}")
+def holding(attempt: Attempt, layers: Iterable[str], settings: Mapping[str, int | None]) -> tuple[Held, ...]:
+    """Those of ``layers`` that stop it, in the order in which the kernel asks; ``settings`` by files of /proc/sys."""
+    present = {"", *layers}
+    return tuple(each for each in attempt.held if {each.layer, each.along} <= present and _holds(each, settings))
 
 
-def tell_all(keys: Iterable[str], outer: int) -> int:
-    """Wait for a line on standard input, try those named, and tell by JSON on standard output."""
-    os.write(1, b"ready\n")
-    os.read(0, 1)
-    wanted = frozenset(keys)
-    found = {attempt.key: attempted(attempt, outer) for attempt in ATTEMPTS if attempt.key in wanted}
-    os.write(1, json.dumps(found).encode() + b"\n")
-    return 0
+def _holds(held: Held, settings: Mapping[str, int | None]) -> bool:
+    if held.above is None:
+        return True
+    value = settings.get(held.above[0])
+    return value is not None and value > held.above[1]
+
+
+def foreseen(attempt: Attempt, layers: Iterable[str], settings: Mapping[str, int | None]) -> str:
+    """What the kernel is to answer who is held by these layers and no others."""
+    holding_it = holding(attempt, layers, settings)
+    return holding_it[0].answer if holding_it else DONE
+
+
+SETTINGS = tuple({each.above[0]: None for row in ATTEMPTS for each in row.held if each.above is not None})
+"""The files of /proc/sys that decide."""

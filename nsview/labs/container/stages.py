@@ -158,16 +158,31 @@ def unprivileged(_spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
     """No new privileges, and an empty bounding set."""
     status = process.status() or {}
     yield "no-new-privs", "NoNewPrivs", "1", status.get("NoNewPrivs")
-    yield "CapBnd", "CapBnd", "0000000000000000", status.get("CapBnd")
+    yield "CapBnd", "CapBnd", _NO_CAPABILITY, status.get("CapBnd")
 
 
-def finished(spec: Spec, child: Child, process: PinnedProcess) -> Asked:
-    """What only the last steps bring: capability sets, the filter, the program, a time namespace."""
+def landlocked(spec: Spec, child: Child, _process: PinnedProcess) -> Asked:
+    """What the kernel answered the child: from outside it shows nobody whom Landlock holds."""
+    if spec.landlock is None:
+        return
+    answers = [event.result for event in child.timeline if event.label == "landlock"]
+    yield "restrict", "landlock_restrict_self(2), as the child was answered", "[0]", str(answers)
+
+
+def powerless(_spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
+    """The four sets of capabilities that a process has besides the bounding set."""
     status = process.status() or {}
     for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
-        yield name, name, "0000000000000000", status.get(name)
+        yield name, name, _NO_CAPABILITY, status.get(name)
+
+
+_NO_CAPABILITY = "0000000000000000"
+
+
+def finished(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
+    """What only the last steps bring: the filter, which would filter the others too, the program, a time namespace."""
     if spec.seccomp:
-        yield "seccomp", "Seccomp (2 is a filter)", "2", status.get("Seccomp")
+        yield "seccomp", "Seccomp (2 is a filter)", "2", (process.status() or {}).get("Seccomp")
     line = process.read("cmdline")
     said = None if line is None else os.fsdecode(line.rstrip(b"\0").replace(b"\0", b" "))
     yield "program", "the program", " ".join(spec.args), said
@@ -182,6 +197,8 @@ MAKING: tuple[Making, ...] = (
     Making("system", "Host name, loopback, clocks", ("system", "network", "time"), named),
     Making("root", "A root of its own", ("mounts", "root", "masks", "read-only"), rooted),
     Making("limits", "Limits of resources", ("limits",), bounded),
-    Making("privileges", "No capability, and no way to new ones", ("security",), unprivileged),
+    Making("privileges", "No way to new privileges", ("security",), unprivileged),
+    Making("landlock", "Landlock: paths that may be used, and no others", ("landlock",), landlocked),
+    Making("capabilities", "No capability", ("capabilities",), powerless),
 )
 """In the order of the plan."""
