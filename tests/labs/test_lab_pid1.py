@@ -42,7 +42,7 @@ def test_the_kernel_answers_as_is_told_of_process_1(nothing_left: Census) -> Non
     assert report.error is None
     assert {finding.key: finding.verdict for finding in report.findings} == dict.fromkeys(KEYS, Verdict.AS_EXPECTED)
     assert [(c.key, c.numbers) for c in report.conclusions] == [
-        ("pid1-is-spared-signals", {"standard": 31, "acting_from_above": 2})
+        ("pid1-is-spared-signals", {"standard": 31, "acting_on_ordinary": 27, "acting_from_above": 2})
     ]
     answers = {finding.key: finding.answered for finding in report.findings}
     assert answers["signals.itself"] == "went on: all 31"
