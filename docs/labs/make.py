@@ -20,7 +20,7 @@ from typing import Any
 from nsview.invoker import write
 from nsview.labs.pages.contents import contents
 from nsview.labs.pages.page import page, pictures
-from nsview.labs.pages.quoting import quoted
+from nsview.labs.pages.quoting import QuoteError, quoted
 from nsview.labs.table import LABS
 
 HERE = Path(__file__).parent
@@ -34,17 +34,20 @@ def kept() -> dict[str, Any]:
     return {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
 
 
-def files() -> dict[Path, str]:
-    """Return everything that is made from the documents there are: each file and what is in it."""
+def pages() -> dict[Path, str]:
+    """Return what is made of the documents there are: each file and what is in it."""
     documents = kept()
     made = {HERE / "README.md": contents(list(documents.values()))}
     for name, document in documents.items():
         made[HERE / f"{name}.md"] = page(document)
         made |= {HERE / picture: svg for picture, svg in pictures(document).items()}
-    for text in (HERE.parent / name for name in TELLS):
-        if text.exists():
-            made[text] = quoted(text.read_text(), documents)
     return made
+
+
+def texts() -> dict[Path, str]:
+    """Return the texts with what they quote as the documents have it now. Raises QuoteError."""
+    documents = kept()
+    return {HERE.parent / name: quoted((HERE.parent / name).read_text(), documents) for name in TELLS}
 
 
 def run(name: str) -> None:
@@ -76,15 +79,24 @@ def main(words: list[str]) -> int:
                 run(lab.name)
             except subprocess.CalledProcessError:
                 failed.append(lab.name)
-    made = files()
+    made = pages()
     for path in HERE.glob("*.svg"):
         if path not in made:
             path.unlink()
-    for path, content in made.items():
-        _write(path, content.encode())
+    _write_all(made)
     if failed:
         print(f"{', '.join(failed)}: failed, and what its page says is what it said before", file=sys.stderr)
+    try:
+        _write_all(texts())
+    except QuoteError as error:
+        print(f"a text quotes what is not there any more: {error}", file=sys.stderr)
+        return 1
     return 1 if failed else 0
+
+
+def _write_all(made: dict[Path, str]) -> None:
+    for path, content in made.items():
+        _write(path, content.encode())
 
 
 if __name__ == "__main__":

@@ -72,12 +72,12 @@ def test_a_page_asks_what_the_table_says(lab: Any) -> None:
 
 
 def test_every_file_is_as_it_is_made_from_the_documents_kept(make: ModuleType) -> None:
-    made = make.files()
+    made = make.pages() | make.texts()
     assert [str(path.relative_to(DOCS)) for path, text in made.items() if path.read_text() != text] == []
 
 
 def test_nothing_is_there_that_is_not_made(make: ModuleType) -> None:
-    wanted = {path.name for path in make.files() if path.parent == PAGES} | {f"{name}.json" for name in NAMES}
+    wanted = {path.name for path in make.pages()} | {f"{name}.json" for name in NAMES}
     assert {path.name for path in PAGES.iterdir() if path.is_file()} == wanted | {"make.py"}
 
 
@@ -106,3 +106,17 @@ def test_what_is_cited_is_not_what_was_left_out() -> None:
                 if anchor in (each["key"], f"asked-{each['key']}")
             ]
             assert [each["key"] for each in told if each["verdict"] != "as expected"] == []
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
+def test_no_number_is_written_by_hand(text: Path) -> None:
+    """But for numbers of sections and of man pages, and what is counted in the text itself: they have one digit."""
+    units = r"\d[\d.,]* ?(?:ns|µs|ms|s|[KMG]i?B|bytes|%|times|倍|次|字节|毫秒|微秒)(?![A-Za-z])"
+    assert re.findall(rf"{units}|(?<![\d.])\d{{2,}}", _prose(text)) == []
+
+
+def test_both_languages_cite_and_quote_the_same() -> None:
+    places = [re.findall(r"\((labs/[^)]*)\)", text.read_text()) for text in TEXTS]
+    assert len(places) == 2
+    assert sorted(places[0]) == sorted(places[1])
+    assert set(NAMES) == set(re.findall(r"labs/([a-z0-9-]+)\.md", " ".join(places[0])))

@@ -215,6 +215,7 @@ def test_the_list_of_pages_has_each_with_its_conclusions() -> None:
         ("so-it-is", "ten", "10"),
         ("so-it-is", "who", "me"),
         ("chart-time", "one|way@2:ns", "2 µs"),
+        ("chart-time", "x@2:bytes", "2"),
         ("chart-named", "one@large:ns", "2 µs"),
         ("made--up", "architecture", os.uname().machine),
         ("asked-one.without", "answered", "no"),

@@ -9,9 +9,9 @@ A link into a lab's page whose title says what it quotes has that as its text::
     [6.18.0](labs/mechanisms.md#the-ways-to-make-a-child "kernel")
 
 ``#KEY`` is a conclusion and the title names one of its numbers, or two and the division; ``#chart-KEY`` is a
-measurement, and the title a contestant and its place on the axis, as the page writes it; ``#asked-KEY`` is a finding;
-the page's own heading is the machine that it was made on.
-After the colon is how it is written (FORMATS); without one, as it is.
+measurement, and the title a contestant and its place on the axis as the page writes it (``x@4.0G`` is the place
+itself); ``#asked-KEY`` is a finding; the page's own heading is the machine that it was made on. After the colon is how
+it is written (FORMATS); without one, as it is.
 """
 
 from __future__ import annotations
@@ -127,6 +127,6 @@ def _median(kept: Mapping[str, Any], what: str, link: str) -> float:
     name, _, place = what.partition("@")
     for series in measurement.series:
         for x, spread in series.points:
-            if series.name == name and place == measurement.labels.get(x, value_text(x, measurement.x.unit)):
-                return spread.median
+            if place == measurement.labels.get(x, value_text(x, measurement.x.unit)) and name in (series.name, "x"):
+                return x if name == "x" else spread.median
     raise QuoteError(link, f"{name!r} was not measured at {place!r}")
