@@ -21,7 +21,7 @@ from nsview.invoker import write
 from nsview.labs.pages.contents import contents
 from nsview.labs.pages.page import page, pictures
 from nsview.labs.pages.quoting import QuoteError, quoted
-from nsview.labs.table import LABS
+from nsview.labs.table import LABS, UnknownLab, find
 
 HERE = Path(__file__).parent
 TELLS = ("fork-and-clone.md", "fork-and-clone.zh.md")
@@ -66,19 +66,22 @@ def _write(path: Path, content: bytes) -> None:
 def main(words: list[str]) -> int:
     """Make what the words of the command line say."""
     parser = argparse.ArgumentParser(description="Make the pages of the labs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*(lab.name for lab in LABS), []])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the labs to run; without any, all")
     parser.add_argument("--kept", action="store_true", help="run nothing: from the documents there are")
     args = parser.parse_args(words)
+    try:
+        wanted = [find(name) for name in args.names] or LABS
+    except UnknownLab as error:
+        parser.error(str(error))
     if not args.kept and os.geteuid() != 0:
         parser.error("running the labs for their pages needs root; --kept makes them from the documents there are")
     failed = []
-    for lab in LABS:
-        if not args.kept and (not args.names or lab.name in args.names):
-            print(lab.name, flush=True)
-            try:
-                run(lab.name)
-            except subprocess.CalledProcessError:
-                failed.append(lab.name)
+    for lab in () if args.kept else wanted:
+        print(lab.name, flush=True)
+        try:
+            run(lab.name)
+        except subprocess.CalledProcessError:
+            failed.append(lab.name)
     made = pages()
     for path in HERE.glob("*.svg"):
         if path not in made:

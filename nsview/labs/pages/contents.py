@@ -15,8 +15,10 @@ def contents(documents: Sequence[Document]) -> str:
         ["<!-- Made by docs/labs/make.py. -->"],
         ["# The labs"],
         [
-            "Each lab puts questions to the running kernel in throw-away processes: what was expected, what the kernel "
-            "answered, what was measured, and what follows. Its page is the run of a command, which anybody may run "
+            "Each lab puts questions to the running kernel in throw-away processes. What is expected comes from the "
+            "same tables of flags, rules and namespaces as everything else that nsview says; what is answered is read "
+            "back from the kernel: ✓ as expected, ✗ otherwise, – left out for want of privilege or support. What was "
+            "measured is told as medians with their quartiles. A page is the run of a command, which anybody may run "
             "and doubt:"
         ],
         ["```sh", *(f"{command(each)}" for each in documents), "```"],
@@ -27,7 +29,9 @@ def contents(documents: Sequence[Document]) -> str:
                 for each in documents
             ),
         ),
-        [f"Run on {text('; '.join(runs))}."],
+        [
+            f"Run on {text('; '.join(runs))}. From these results [fork and clone](../fork-and-clone.md) tells the subject."
+        ],
         ["## What follows"],
         *(
             [
