@@ -1,7 +1,7 @@
 """A lab's report as JSON, version 1, and read again.
 
-{"version", "lab", "title", "question", "machine": {"kernel", "architecture", "cpus", "euid", "when"}, "thorough",
-"failed", "error", "stages": [{"title", "says", "scenes": [{"title", "look"}]}],
+{"version", "lab", "title", "question", "machine": {"kernel", "architecture", "cpus", "load", "euid", "when"},
+"thorough", "failed", "error", "stages": [{"title", "says", "scenes": [{"title", "look"}]}],
 "findings": [{"stage", "key", "done", "expected", "answered", "verdict", "why", "flag"}],
 "measurements": [{"stage", "key", "title", "x", "y": {"title", "unit", "logarithmic"},
 "series": [{"name", "points": [{"x", "label", "median", "lower", "upper", "count"}]}]}],
@@ -21,12 +21,13 @@ from nsview.labs.lab import Axis, Conclusion, Finding, Measurement, Report, Scen
 
 
 def machine() -> dict[str, object]:
-    """What the answers are true of: kernel, architecture, CPUs, who asked, when."""
+    """What the answers are true of: kernel, architecture, CPUs and how many wanted them meanwhile, who asked, when."""
     names = os.uname()
     return {
         "kernel": names.release,
         "architecture": names.machine,
         "cpus": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 1),
         "euid": os.geteuid(),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }

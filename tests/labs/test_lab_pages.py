@@ -213,6 +213,7 @@ def test_the_list_of_pages_has_each_with_its_conclusions() -> None:
         ("so-it-is", "bytes:bytes", "4 MiB"),
         ("so-it-is", "took_ns/ten:times", "160"),
         ("so-it-is", "ten", "10"),
+        ("so-it-is", "bytes:id", "4194304"),
         ("so-it-is", "who", "me"),
         ("chart-time", "one|way@2:ns", "2 µs"),
         ("chart-time", "x@2:bytes", "2"),

@@ -29,9 +29,7 @@ def contents(documents: Sequence[Document]) -> str:
                 for each in documents
             ),
         ),
-        [
-            f"Run on {text('; '.join(runs))}. From these results [fork and clone](../fork-and-clone.md) tells the subject."
-        ],
+        [f"Run on {text('; '.join(runs))}. [fork and clone](../fork-and-clone.md) tells the subject by these results."],
         ["## What follows"],
         *(
             [

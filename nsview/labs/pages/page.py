@@ -68,7 +68,7 @@ def _about(document: Document) -> list[str]:
         (
             ("made by", f"`{command(document)} --json` → [{document['lab']}.json]({document['lab']}.json)"),
             ("run on", text(machine(document))),
-            ("when", text(when)),
+            ("when", f"{text(when)}, at a load of {document['machine']['load']}"),
             ("answers", text(outcome(document))),
         ),
     )

@@ -61,9 +61,11 @@ FORMATS: Mapping[str, Callable[[float], str]] = {
     "ns": _nanoseconds,
     "bytes": _bytes,
     "times": _times,
+    "id": lambda value: f"{value:.0f}",
     "percent": lambda value: f"{100 * value:.0f} %",
 }
-"""How a number is written: ``ns`` with the unit that fits, ``bytes`` in binary units, a ratio, a share."""
+"""How a number is written: ``ns`` with the unit that fits, ``bytes`` in binary units, a ratio, a share; an ``id`` is
+no amount and has no groups of digits."""
 
 
 def quoted(text: str, documents: Mapping[str, Document]) -> str:
