@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from spawner import namespaces
+from spawner import first_process, namespaces
 
 Group = Literal["namespace", "sharing", "family", "notice", "placement"]
 
@@ -30,7 +30,8 @@ GROUPS: dict[Group, str] = {
 class Flag:
     """One flag: ``does`` says what it does, ``after_exec`` what of that is left once the child calls execve.
 
-    ``stays``: whether what it did is in force then. ``via`` names the system calls in which the bit has this meaning.
+    ``stays``: whether what it did is in force then. ``besides``: what one had better know, if anything. ``via`` names
+    the system calls in which the bit has this meaning.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Flag:
     stays: bool
     since: str
     via: frozenset[str]
+    besides: str = ""
 
     @property
     def short(self) -> str:
@@ -109,7 +111,8 @@ def _namespace_flags() -> tuple[Flag, ...]:
     for kind in namespaces.KINDS:
         does, after_exec, since = _NAMESPACES[kind.name]
         via = _NOT_CLONE if kind.name == "time" else _ALL
-        flags.append(Flag(kind.flag_name, kind.flag, "namespace", does, after_exec, True, since, via))
+        besides = first_process.told() if kind.name == "pid" else ""
+        flags.append(Flag(kind.flag_name, kind.flag, "namespace", does, after_exec, True, since, via, besides))
     return tuple(flags)
 
 

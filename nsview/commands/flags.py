@@ -1,10 +1,10 @@
 """``nsview flags``: every clone flag in one line, or some of them with all that is known about them.
 
 JSON, version 1: {"version", "flags": [{"name", "bit", "group", "does", "after_exec", "stays", "still_shared", "since",
-"via"}], "rules": [{"name", "has", "any_of", "lacks", "when", "via", "errno", "why", "remedy", "since", "until",
-"source"}], "dangers": [{"name", "has", "any_of", "lacks", "when", "via", "harm", "remedy", "stops", "source"}]}.
-"stays": whether what a flag did is in force after execve. A rule is met by a mask with all of "has", one of "any_of"
-(where there are any) and none of "lacks"; these hold names of flags, and in hexadecimal what is none.
+"via", "besides"}], "rules": [{"name", "has", "any_of", "lacks", "when", "via", "errno", "why", "remedy", "since",
+"until", "source"}], "dangers": [{"name", "has", "any_of", "lacks", "when", "via", "harm", "remedy", "stops",
+"source"}]}. "stays": whether what a flag did is in force after execve. A rule is met by a mask with all of "has", one
+of "any_of" (where there are any) and none of "lacks"; these hold names of flags, and in hexadecimal what is none.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ def _explained(flag: Flag, room: int | None) -> Iterator[str]:
         "does": flag.does,
         "after exec": flag.after_exec,
         "still shared": flag.still_shared,
+        "besides": flag.besides,
         "since": f"Linux {flag.since}",
         "through": ", ".join(_calls(flag)),
     }
@@ -185,6 +186,7 @@ def document(flags: Iterable[Flag]) -> dict[str, object]:
                 "still_shared": flag.still_shared or None,
                 "since": flag.since,
                 "via": _calls(flag),
+                "besides": flag.besides or None,
             }
             for flag in shown
         ],

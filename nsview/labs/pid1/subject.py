@@ -19,6 +19,7 @@ CATCHABLE = tuple(number for number in range(1, 32) if number not in (signal.SIG
 ENDED, STOPPED, WENT_ON = "ended", "stopped", "went on"
 
 _PR_SET_CHILD_SUBREAPER = 36
+_CLONE_NEWPID = 0x20000000
 _taken: list[int] = []
 _held: list[int] = []  # writing ends that no child of ours has: with them the children end
 
@@ -92,10 +93,10 @@ def _suffered(number: int) -> str:
     return WENT_ON if seen.si_code == os.CLD_EXITED else ENDED
 
 
-def orphan() -> list[int]:
+def orphan(killed: bool = False) -> list[int]:
     """Have a child leave a child behind; the pid of that one inside, and as whoever mounted /proc has it.
 
-    It ignores what can be ignored, and waits.
+    It ignores what can be ignored, and waits. Its parent ends, or is ``killed``.
     """
     told, telling = os.pipe()
     reading, writing = os.pipe()
@@ -103,11 +104,15 @@ def orphan() -> list[int]:
     if pid == 0:
         if os.fork() == 0:
             _wait_as_orphan(reading, telling, (told, writing, *_held))
+        if killed:
+            os.kill(os.getpid(), signal.SIGKILL)
         os._exit(0)
     os.close(telling)
     os.close(reading)
     _held.append(writing)
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status) is not killed:
+        raise OSError(f"the orphan's parent ended with {status}")
     with os.fdopen(told) as pipe:
         return [int(word) for word in pipe.readline().split()]
 
@@ -138,6 +143,22 @@ def subreaper() -> None:
         raise OSError("PR_SET_CHILD_SUBREAPER")
 
 
+def unshare() -> list[int]:
+    """Call unshare(CLONE_NEWPID): its pid before and after, and the pid that its next child has of itself."""
+    import ctypes
+
+    before = os.getpid()
+    if ctypes.CDLL(None).unshare(_CLONE_NEWPID) != 0:
+        raise OSError("unshare")
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, str(os.getpid()).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return [before, os.getpid(), int(os.read(reading, 20))]
+
+
 def crash() -> None:
     """Read memory that is not there."""
     import ctypes
@@ -147,7 +168,7 @@ def crash() -> None:
 
 _QUESTIONS: dict[str, Callable[..., object]] = {
     act.__name__: act
-    for act in (identity, default, catch, taken, to_itself, by_child, trial, orphan, reap, subreaper, crash)
+    for act in (identity, default, catch, taken, to_itself, by_child, trial, orphan, reap, subreaper, unshare, crash)
 }
 
 

@@ -68,11 +68,16 @@ class Subject:
 
 
 @contextmanager
-def subject_in(*, namespace: bool, init: bool = False) -> Iterator[Subject]:
-    """Launch a subject, as process 1 of a pid namespace or as an ordinary process; LaunchError if that is refused."""
+def subject_in(*, namespace: bool, init: bool = False, privileged: bool = False) -> Iterator[Subject]:
+    """Launch a subject, as process 1 of a pid namespace or as an ordinary process; LaunchError if that is refused.
+
+    ``privileged``: an ordinary one that may make a pid namespace.
+    """
     spec = Spec(args=(sys.executable, "-I", "-S", subject.__file__), init=init)
     if namespace:
         spec = replace(spec, **{"namespaces": _NAMESPACED, **unprivileged()})
+    elif privileged and (needed := unprivileged()):
+        spec = replace(spec, **{**needed, "namespaces": frozenset({"user"})})
     with talking_to(spec) as found:
         yield found
 

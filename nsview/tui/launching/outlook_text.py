@@ -13,7 +13,8 @@ from spawner.flags import Flag
 
 def about_flag(flag: Flag) -> Content:
     """What a clone flag does."""
-    return Content.assemble((flag.name, "bold"), f" {flag.does} ", (f"After exec: {flag.after_exec}", "dim"))
+    does = f" {flag.does} {flag.besides} " if flag.besides else f" {flag.does} "
+    return Content.assemble((flag.name, "bold"), does, (f"After exec: {flag.after_exec}", "dim"))
 
 
 def about_row(row: Row, line: str, wrong: str) -> Content:
