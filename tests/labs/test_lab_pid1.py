@@ -117,7 +117,7 @@ def test_who_makes_a_pid_namespace_is_told_from_the_same_table(
     assert main(["flags", "NEWPID", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["flags"][0]["besides"] == first_process.told()
     assert main(["flags", "NEWPID"]) == 0
-    assert f"besides     {first_process.told()[:20]}" in capsys.readouterr().out
+    assert f"besides      {first_process.told()[:20]}" in capsys.readouterr().out
     assert "only SIGKILL and SIGSTOP act, from inside none" in first_process.told()
     monkeypatch.setitem(first_process.FROM_INSIDE, signal.SIGTERM, Effect.ENDED)
     assert "from inside SIGTERM" in first_process.told()
