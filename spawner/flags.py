@@ -62,19 +62,20 @@ _CLONE = frozenset({"clone"})
 _CLONE3 = frozenset({"clone3"})
 _NOT_CLONE = frozenset({"clone3", "unshare"})
 
-_STAYS = "Stays: the program runs in it."
+STAYS = "Stays: the program runs in it."
+"""All that there is to say of most namespaces."""
 _WRITTEN = "Nothing: it acts once, at birth, and execve replaces the memory it wrote to."
 
 # Of a namespace the bit and the name live in spawner.namespaces; here is what a person reads.
 _NAMESPACES: dict[str, tuple[str, str, str]] = {
     "mount": (
         "Gives the child a copy of the tree of mounts to change alone, as far as no mount is marked shared.",
-        _STAYS,
+        STAYS,
         "2.4.19",
     ),
     "network": (
         "Gives the child an empty network stack: a loopback link that is down, no address, no route.",
-        _STAYS,
+        STAYS,
         "2.6.24",
     ),
     "pid": (
@@ -89,13 +90,13 @@ _NAMESPACES: dict[str, tuple[str, str, str]] = {
     ),
     "uts": (
         "Gives the child a copy of the host name and domain name that it may change alone.",
-        _STAYS,
+        STAYS,
         "2.6.19",
     ),
-    "ipc": ("Gives the child empty System V IPC tables and POSIX message queues.", _STAYS, "2.6.19"),
+    "ipc": ("Gives the child empty System V IPC tables and POSIX message queues.", STAYS, "2.6.19"),
     "cgroup": (
         "Makes the child's present cgroup the root of the cgroup tree it sees.",
-        _STAYS,
+        STAYS,
         "4.6",
     ),
     "time": (

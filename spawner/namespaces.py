@@ -34,7 +34,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x00020000,
         "CLONE_NEWNS",
         "the tree of mounts",
-        "What is written to files; mounts below one left shared.",
+        "Files written; mounts below a shared one.",
     ),
     NamespaceKind(
         "n",

@@ -23,6 +23,7 @@ async def test_letters_of_unshare_pick_and_drop_namespaces() -> None:
             await pilot.press(kind.letter)
             await until(lambda kind=kind: app.panel.form.namespaces == {kind.name})
             await until(lambda kind=kind: kind.flag_name in app.text("about"))
+            assert kind.still_shared in app.text("about")
             await pilot.press(kind.letter)
             await until(lambda: not app.panel.form.namespaces)
 

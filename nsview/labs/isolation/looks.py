@@ -97,15 +97,15 @@ LOOKS: dict[str, Looks] = {
         },
         {
             "leaks": Look(
-                "written to files",
+                "Files written",
                 "the child writes a file; the host reads it",
                 "no such file",
                 "the host reads what the child wrote",
                 asking.file_seen,
             ),
             "leaks.propagation": Look(
-                "mounts below one left shared",
-                "the same where the child's mounts are left shared, not made private",
+                "mounts below a shared one",
+                "the child mounts a tmpfs below a shared mount, its own left shared; the host reads its mountinfo",
                 "no such mount",
                 "the mount is there",
                 asking.mount_seen,

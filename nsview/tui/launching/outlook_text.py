@@ -8,13 +8,15 @@ from nsview.host.text import printable
 from nsview.tui.launching.form import Outlook
 from nsview.tui.launching.sections import Row, Shape, told
 from spawner import Plan
-from spawner.flags import Flag
+from spawner.flags import STAYS, Flag
 
 
 def about_flag(flag: Flag) -> Content:
-    """What a clone flag does."""
-    does = f" {flag.does} {flag.besides} " if flag.besides else f" {flag.does} "
-    return Content.assemble((flag.name, "bold"), does, (f"After exec: {flag.after_exec}", "dim"))
+    """What a clone flag does, what of a new namespace is shared all the same, and what execve leaves of it."""
+    still = f"Still shared: {flag.still_shared}" if flag.still_shared else ""
+    after = "" if flag.after_exec == STAYS else f"After exec: {flag.after_exec}"
+    told = " ".join(filter(None, (flag.does, flag.besides, still)))
+    return Content.assemble((flag.name, "bold"), f" {told} ", (after, "dim"))
 
 
 def about_row(row: Row, line: str, wrong: str) -> Content:
