@@ -123,8 +123,8 @@ def _called(medians: _Medians, at: int, kinds: Sequence[str]) -> Iterator[Conclu
         return
     yield Conclusion(
         "one-call-alone-against-two",
-        f"With the same memory copied, into {', '.join(kinds)}, one clone3 took {value_text(one, 'ns')} and clone3 "
-        f"followed by unshare {value_text(two, 'ns')}, {two / one:.2f} times: this is the price of one more call, "
-        "apart from that of memory.",
+        f"With the same memory copied and nothing executed, into {', '.join(kinds)}, one clone3 took "
+        f"{value_text(one, 'ns')}, clone3 followed by unshare {value_text(two, 'ns')}, {two / one:.2f} times: this is "
+        "all the difference that one call or two makes.",
         numbers={"one_ns": one, "two_ns": two},
     )
