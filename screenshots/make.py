@@ -22,9 +22,12 @@ from time import monotonic
 from textual.pilot import Pilot
 from textual.widgets import Input, Select
 
+from nsview.labs.lab import Event as LabEvent
+from nsview.labs.lab import Scene as LabScene
 from nsview.tui.app import NsviewApp
 from nsview.tui.events.list import EventList
 from nsview.tui.keys import LEAVE_TERMINAL
+from nsview.tui.labs.panel import LabsPanel
 from nsview.tui.launching.panel import LaunchPanel
 from nsview.tui.processes.table import ProcTable
 from nsview.tui.terminal.terminal import ChildTerminal
@@ -176,6 +179,26 @@ async def events(app: NsviewApp, pilot: Ui) -> None:
     await until(pilot, lambda: app.query_one(EventList).line_count > 10)
 
 
+async def labs(app: NsviewApp, pilot: Ui) -> None:
+    """A lab that waits at a scene: child and parent in the tree and in the difference."""
+    await pilot.press("9", "s")
+    panel = app.query_one(LabsPanel)
+    for number in range(3):
+        await until(pilot, lambda number=number: sum(isinstance(e, LabScene) for e in events_of(panel)) > number)
+        await until(pilot, lambda: panel.run is not None and panel.run.scene is not None)
+        if number < 2:
+            await pilot.press("enter")
+    scene = panel.run.scene if panel.run is not None else None
+    assert scene is not None
+    await until(pilot, lambda: app.desk.process is not None and app.desk.process[0] == scene.child)
+    await seconds(2)
+
+
+def events_of(panel: LabsPanel) -> list[LabEvent]:
+    """What the lab that runs has told."""
+    return [] if panel.run is None else panel.run.events
+
+
 async def audit(app: NsviewApp, pilot: Ui) -> None:
     """What containers still share with the machine."""
     await launch(app, pilot, "container", "sh", "sleep 1000 &")
@@ -253,6 +276,7 @@ SHOTS: tuple[Shot, ...] = (
         ("events", events),
         ("held", stepped),
         ("beside", beside),
+        ("labs", labs),
     ) for size in (NARROW, MID, WIDE)),
     Shot("audit-120x40", MID, audit),
     Shot("filter-120x40", MID, filtered),
