@@ -13,7 +13,8 @@ from nobody import Runner
 from nsview import cli
 from nsview.labs.container import experiment, inside, stages
 from nsview.labs.container.attempts import ATTEMPTS, Attempt, Held, filtered, foreseen, holding
-from nsview.labs.container.description import contained, described
+from nsview.labs.container.contained import contained
+from nsview.labs.container.description import described
 from nsview.labs.container.layers import LAYERS, SECCOMP, in_force, without
 from nsview.labs.lab import Conclusion, Finding, Report, Setting, Verdict
 from nsview.labs.running import begin, perform

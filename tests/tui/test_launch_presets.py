@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from leftovers import Census
 
-from nsview.tui.launching.form import Origin, outlook
+from nsview.labs.container.contained import contained
+from nsview.labs.container.description import described, with_program
+from nsview.tui.launching.form import Origin, outlook, spec_of
 from nsview.tui.launching.presets import DAY, PRESET_OF, PRESETS, Preset
-from spawner import Child, Plan, launch
+from nsview.tui.launching.profiles import form_of
+from spawner import Child, Plan, Spec, launch
 from spawner.namespaces import KINDS
 
 HERE = Origin(env=dict(os.environ))
@@ -125,3 +128,39 @@ def test_same_ids_with_every_capability(nothing_left: Census) -> None:
         child.wait()
     assert uid == str(os.geteuid())
     assert int(effective, 16) == (1 << int(Path("/proc/sys/kernel/cap_last_cap").read_text()) + 1) - 1
+
+
+TERMINAL = {"args", "env", "stdio", "window", "pdeathsig"}
+"""What differs from launch to launch: the program, and how it is tied to who launches."""
+
+
+def test_the_proven_container_is_the_one_that_the_lab_proves() -> None:
+    made = described()
+    spec = spec_of(PRESET_OF["proven-container"].form, HERE)
+    differing = {field.name for field in fields(Spec) if getattr(spec, field.name) != getattr(made.spec, field.name)}
+    assert differing <= TERMINAL | made.left_out.keys()
+    proven = with_program(made.spec)
+    more = {field.name for field in fields(Spec) if getattr(proven, field.name) != getattr(made.spec, field.name)}
+    assert more == {"args", "env", "stdio", "mounts"}
+    assert proven.mounts[: len(made.spec.mounts)] == made.spec.mounts
+
+
+def test_the_form_of_the_proven_container_makes_exactly_its_spec_again() -> None:
+    spec = replace(contained(), pdeathsig=signal.SIGKILL)
+    said = {field.name: getattr(spec, field.name) for field in fields(Spec) if field.name != "args"}
+    shown, preset = form_of(said), PRESET_OF["proven-container"].form
+    assert (shown.namespaces, shown.ids, shown.fields) == (preset.namespaces, preset.ids, preset.fields)
+    assert dict(shown.kept) == dict(preset.kept)
+
+
+@pytest.mark.needs("user_namespace", "landlock", "seccomp", "pids_controller", "memory_controller")
+def test_proven_container_says_of_itself_what_the_lab_says(nothing_left: Census) -> None:
+    with launch(planned(PRESET_OF["proven-container"], f"sh -c '{SAYS}; touch /x; ulimit -n'")) as child:
+        lines = told(child).split()
+        child.wait()
+    assert lines[:2] == ["0", "box"]
+    assert int(lines[lines.index("CapBnd:") + 1], 16) == 0
+    assert lines[lines.index("NoNewPrivs:") + 1] == "1"
+    assert lines[lines.index("Seccomp:") + 1] == "2"
+    assert lines[-1] == "64"
+    assert "etc" not in lines

@@ -1,7 +1,4 @@
-"""The container, as one Spec: what this lab makes and tries, and what the launch panel's preset launches.
-
-What of it this machine refuses to make is left out here, and said.
-"""
+"""What of the container this machine refuses to make, and the program that makes the attempts in it."""
 
 from __future__ import annotations
 
@@ -11,32 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spawner import IDMapping, LaunchError, Spec, SpecError, Stdio, launch
-from spawner.namespaces import KINDS
-from spawner.oci import (
-    Bind,
-    Capabilities,
-    Cgroup,
-    Dev,
-    File,
-    FileOperation,
-    Landlock,
-    Proc,
-    Resources,
-    Rlimit,
-    Seccomp,
-    Symlink,
-    Tmpfs,
-)
+from nsview.labs.container.contained import contained
+from spawner import LaunchError, Spec, SpecError, Stdio, launch
+from spawner.oci import Bind, File
 
 PROGRAM = Path(__file__).with_name("inside.py")
 """What makes the attempts."""
-HOST = "box"
-FILES, TASKS, MEMORY = 64, 24, 64 << 20
-_NONE: frozenset[str] = frozenset()
 _ALONE = Spec(args=(), stdio=Stdio.NULL)
-TELLING = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sysrq-trigger")
-"""Files that tell of the machine, or move it; a kernel need not have them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,54 +42,14 @@ def described() -> Container:
     }
     lacking: dict[str, object] = {"cgroup": None, "seccomp": (), "landlock": None}
     left_out: dict[str, str] = {}
+    if whole.landlock is None:
+        del parts["landlock"]
+        left_out["landlock"] = "this kernel has no landlock, or it is switched off; see nsview doctor"
     for name, fields in parts.items():
         if refusal := _refusal(replace(base, **fields)):  # type: ignore[arg-type]
             left_out[name] = refusal
             whole = replace(whole, **{name: lacking[name]})  # type: ignore[arg-type]
     return Container(whole, left_out)
-
-
-def contained() -> Spec:
-    """The whole container, with no program: all that a launch can be given, for this user."""
-    return Spec(
-        args=(),
-        cwd="/",
-        namespaces=frozenset(kind.name for kind in KINDS if os.path.exists(f"/proc/self/ns/{kind.proc}")),
-        uid_mappings=(IDMapping(0, os.geteuid()),),
-        gid_mappings=(IDMapping(0, os.getegid()),),
-        hostname=HOST,
-        mounts=(
-            *programs(),
-            Proc(destination="/proc"),
-            Dev(destination="/dev"),
-            Tmpfs(destination="/tmp", mode=0o1777),
-        ),
-        rootfs_readonly=True,
-        masked_paths=tuple(filter(os.path.exists, TELLING)),
-        readonly_paths=("/proc/sys",),
-        rlimits=(Rlimit("RLIMIT_NOFILE", FILES, FILES),),
-        cgroup=Cgroup(resources=Resources(memory=MEMORY, pids=TASKS)),
-        no_new_privs=True,
-        capabilities=Capabilities(bounding=_NONE, effective=_NONE, inheritable=_NONE, permitted=_NONE, ambient=_NONE),
-        seccomp=(Seccomp("default"),),
-        landlock=Landlock(read=("/",), write=("/tmp", "/dev")),
-        new_session=True,
-    )
-
-
-def programs() -> tuple[FileOperation, ...]:
-    """The machine's programs and libraries, read-only.
-
-    Where /bin and the like are links into /usr, as on nearly every distribution today, they are made links again.
-    """
-    files: list[FileOperation] = [Bind(source="/usr", destination="/usr", read_only=True)]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
-        path = f"/{name}"
-        if os.path.islink(path):
-            files.append(Symlink(target=os.readlink(path), destination=path))
-        elif os.path.isdir(path):
-            files.append(Bind(source=path, destination=path, read_only=True))
-    return tuple(files)
 
 
 def with_program(spec: Spec) -> Spec:

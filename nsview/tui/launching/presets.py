@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from nsview.labs.container.contained import contained, programs
 from nsview.tui.launching.form import Form, Ids, filled
 from nsview.tui.launching.sections import ON
-from spawner import Mechanism
+from nsview.tui.launching.spec_rows import rows_of
+from spawner import Mechanism, Spec
 from spawner.flags import bits
 from spawner.namespaces import KINDS
+from spawner.oci import Bind, Dev, Dir, Proc, Tmpfs
 
 DAY = 86400
 
@@ -44,20 +47,23 @@ def _alone(name: str, isolates: str) -> Preset:
 
 
 def _system() -> str:
-    """The machine's programs and settings, read-only, and nothing else of its files.
+    """The machine's programs and settings, read-only, and nothing else of its files."""
+    etc = Bind(source="/etc", destination="/etc", read_only=True, optional=True)
+    rest = (Proc(destination="/proc"), Dev(destination="/dev"), Tmpfs(destination="/tmp", mode=0o1777))
+    below = (Dir(destination="/run"), Dir(destination="/root"))
+    return rows_of(Spec(args=(), mounts=(*programs(), etc, *rest, *below)))["files"]
 
-    Where /bin and the like are links into /usr, as on nearly every distribution today, they are made links again.
-    """
-    lines = ["ro-bind /usr /usr", "ro-bind-try /etc /etc"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
-        path = f"/{name}"
-        if os.path.islink(path):
-            lines.append(f"symlink {os.readlink(path)} {path}")
-        elif os.path.isdir(path):
-            lines.append(f"ro-bind {path} {path}")
-    lines += ["proc /proc", "dev /dev", "perms 1777", "tmpfs /tmp", "dir /run", "dir /root"]
-    return "\n".join(lines)
 
+def _contained() -> Form:
+    """The container that the lab proves, as `nsview lab container` makes it."""
+    spec = replace(contained(), pdeathsig=signal.SIGKILL)
+    texts = {key: text for key, text in rows_of(spec).items() if key not in ("--map-users", "--map-groups")}
+    kept = tuple((name, value) for name in _UNSHOWN if (value := getattr(spec, name)))
+    return replace(filled(Form(namespaces=spec.namespaces, ids=Ids.ROOT), texts), kept=kept)
+
+
+_UNSHOWN = ("rootfs_readonly", "masked_paths", "readonly_paths")
+"""Fields of it that no row shows."""
 
 _CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
 """Enough to install and run what changes its user, as most container engines leave."""
@@ -140,6 +146,12 @@ PRESETS: tuple[Preset, ...] = (
         "rootless container",
         "the same without privilege: in a user namespace, root inside",
         _FULL,
+    ),
+    Preset(
+        "proven-container",
+        "proven container",
+        "as the lab makes it and tries to get out of it: nothing left but reading its files, within limits",
+        _contained(),
     ),
     Preset(
         "sandbox",

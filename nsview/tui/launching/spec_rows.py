@@ -279,3 +279,8 @@ SHOWN: tuple[tuple[tuple[str, ...], Callable[[Spec], Texts]], ...] = (
     (("env",), _environment),
 )
 """Fields of a Spec, and the rows that may show them."""
+
+
+def rows_of(spec: Spec) -> Texts:
+    """What the rows hold that show these fields; raises Unshown. Nobody has asked whether they make them again."""
+    return {key: text for _, tell in SHOWN for key, text in tell(spec).items() if text}
