@@ -11,7 +11,7 @@ from leftovers import Census
 from nobody import Runner
 
 from nsview import cli
-from nsview.labs.container import experiment, inside, stages
+from nsview.labs.container import experiment, inside, stages, terminal
 from nsview.labs.container.attempts import ATTEMPTS, Attempt, Held, filtered, foreseen, holding
 from nsview.labs.container.contained import contained
 from nsview.labs.container.description import described
@@ -19,6 +19,7 @@ from nsview.labs.container.layers import LAYERS, SECCOMP, in_force, without
 from nsview.labs.lab import Conclusion, Finding, Report, Setting, Verdict
 from nsview.labs.running import begin, perform
 from nsview.labs.table import find
+from spawner import Spec, Stdio, launch
 from spawner.seccomp.default import ALLOWED
 
 LAB = find("container")
@@ -145,6 +146,38 @@ def test_every_layer_stops_an_attempt_by_itself_and_without_them_it_is_done(key,
 def test_limits_count_what_they_refused(report):
     assert finding(report, "memory.oom-kills").answered == "1"
     assert finding(report, "children.refusals").answered == "1"
+
+
+@confined
+def test_the_call_makes_namespaces_and_the_child_does_the_rest(report):
+    numbers = conclusion(report, "the-call-makes-namespaces-alone").numbers
+    namespaces = described().spec.namespaces
+    assert numbers["in the end"] == len(namespaces)
+    assert numbers["by the call"] == len(namespaces - {"cgroup", "time"})
+    assert numbers["steps"] > 100
+
+
+@confined
+@pytest.mark.needs("pty")
+def test_keys_are_pushed_into_the_terminal_of_a_caller_and_not_into_ours(monkeypatch, nothing_left: Census):
+    monkeypatch.setattr(experiment, "ATTEMPTS", (row("terminal"),))
+
+    def at_a_terminal_of_ours() -> int:
+        terminal._quiet()
+        found = perform(LAB, Setting())
+        pushed = int(finding(found, "terminal.pushed").answered)
+        ours = terminal._typed()
+        os.write(1, json.dumps([found.failed, pushed, ours, finding(found, "attempt.terminal").answered]).encode())
+        return 0
+
+    with launch(Spec(args=(), stdio=Stdio.PTY), entry=at_a_terminal_of_ours) as child:
+        ended = child.wait()
+        assert child.pty is not None
+        failed, pushed, ours, inside_answer = json.loads(os.read(child.pty, 4096))
+    assert ended is not None
+    assert ended.code == 0
+    assert (failed, ours, inside_answer) == (False, 0, "ENXIO")
+    assert pushed >= 1
 
 
 # ---- what is wrong is told ----

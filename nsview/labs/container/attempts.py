@@ -20,6 +20,7 @@ from nsview.labs.container.layers import (
     READ_ONLY,
     RLIMITS,
     SECCOMP,
+    SESSION,
     USER,
 )
 from spawner.seccomp.default import PROFILE
@@ -29,14 +30,14 @@ from spawner.seccomp.default import PROFILE
 class Held:
     """A layer that stops an attempt by itself, and what the kernel answers then.
 
-    ``above``: only where this file of /proc/sys holds a number greater than that. ``along``: only together with that
-    other layer.
+    ``where``: only where this file of /proc/sys holds a number, from the least to the most. ``along``: only together
+    with that other layer.
     """
 
     layer: str
     answer: str
     along: str = ""
-    above: tuple[str, int] | None = None
+    where: tuple[str, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,12 @@ def _filter(call: str) -> Held:
     return Held(SECCOMP, filtered(call))
 
 
-def _privilege(answer: str, above: tuple[str, int] | None = None) -> tuple[Held, Held]:
+def _privilege(answer: str, where: tuple[str, int, int] | None = None) -> tuple[Held, Held]:
     """What takes a capability in the machine's own user namespace, which two layers keep away."""
-    return Held(CAPABILITIES, answer, above=above), Held(USER, answer, above=above)
+    return Held(CAPABILITIES, answer, where=where), Held(USER, answer, where=where)
 
 
+_ANY = 1 << 31
 _ROOT, _MODULES = "all capabilities", "all capabilities, and a kernel that loads modules"
 _MOUNTING = (_filter("mount"), Held(LANDLOCK, "EPERM"), Held(CAPABILITIES, "EPERM"))
 _PROCFS = Held(PID, "ENOENT", along=MOUNT)
@@ -152,6 +154,12 @@ ATTEMPTS: tuple[Attempt, ...] = (
     Attempt("usr", "make a file in /usr", _WRITING, "root, and a /usr that is mounted read-write"),
     Attempt("device", "mknod(2) of a device", _privilege("EPERM"), _ROOT, ability="make device files"),
     Attempt(
+        "terminal",
+        "push a key into the caller's terminal (TIOCSTI)",
+        (Held(SESSION, "ENXIO"), *_privilege("EIO", ("dev/tty/legacy_tiocsti", 0, 0))),
+        "a kernel that lets everybody, or all capabilities",
+    ),
+    Attempt(
         "hostname",
         "sethostname(2)",
         (_filter("sethostname"), Held(CAPABILITIES, "EPERM")),
@@ -174,13 +182,13 @@ ATTEMPTS: tuple[Attempt, ...] = (
     Attempt(
         "bpf",
         "bpf(2) a map",
-        (_filter("bpf"), *_privilege("EPERM", ("kernel/unprivileged_bpf_disabled", 0))),
+        (_filter("bpf"), *_privilege("EPERM", ("kernel/unprivileged_bpf_disabled", 1, _ANY))),
         "all capabilities",
     ),
     Attempt(
         "perf",
         "perf_event_open(2) of a whole processor",
-        (_filter("perf_event_open"), *_privilege("EACCES", ("kernel/perf_event_paranoid", 0))),
+        (_filter("perf_event_open"), *_privilege("EACCES", ("kernel/perf_event_paranoid", 1, _ANY))),
         "all capabilities, and a kernel with it",
     ),
     Attempt("keyctl", "keyctl(2)", (_filter("keyctl"),), "a kernel with keyrings"),
@@ -219,10 +227,11 @@ def holding(attempt: Attempt, layers: Iterable[str], settings: Mapping[str, int 
 
 
 def _holds(held: Held, settings: Mapping[str, int | None]) -> bool:
-    if held.above is None:
+    if held.where is None:
         return True
-    value = settings.get(held.above[0])
-    return value is not None and value > held.above[1]
+    name, least, most = held.where
+    value = settings.get(name)
+    return value is not None and least <= value <= most
 
 
 def foreseen(attempt: Attempt, layers: Iterable[str], settings: Mapping[str, int | None]) -> str:
@@ -231,5 +240,5 @@ def foreseen(attempt: Attempt, layers: Iterable[str], settings: Mapping[str, int
     return holding_it[0].answer if holding_it else DONE
 
 
-SETTINGS = tuple({each.above[0]: None for row in ATTEMPTS for each in row.held if each.above is not None})
+SETTINGS = tuple({each.where[0]: None for row in ATTEMPTS for each in row.held if each.where is not None})
 """The files of /proc/sys that decide."""

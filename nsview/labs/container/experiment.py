@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from nsview.host.process import PinnedProcess
 from nsview.labs.container.attempts import ATTEMPTS
 from nsview.labs.container.description import described, unconfined, with_program
-from nsview.labs.container.inside import Aim
+from nsview.labs.container.inside import DONE, Aim
 from nsview.labs.container.judging import Trials, concluded, one_less, tried_from_inside, verdict_of, viewed
-from nsview.labs.container.stages import MAKING, Asked, born, finished
+from nsview.labs.container.layers import SESSION
+from nsview.labs.container.stages import MAKING, Asked, born, finished, others
+from nsview.labs.container.terminal import at_a_terminal
 from nsview.labs.container.trials import (
     WHOLE,
     Told,
@@ -25,7 +27,9 @@ from nsview.labs.container.trials import (
     tried,
 )
 from nsview.labs.lab import Conclusion, Event, Finding, Scene, Setting, Stage, Verdict
-from spawner import Child, LaunchError, Spec, launch
+from spawner import Child, LaunchError, Plan, Spec, launch
+from spawner.mechanism import INTO_CGROUP
+from spawner.namespaces import ALL_FLAGS
 
 
 @dataclass(slots=True)
@@ -65,6 +69,7 @@ def _made(spec: Spec, outer: int, kept: _Kept) -> Iterator[Event]:
     with launch(spec, hold=0) as child, PinnedProcess(child.pid) as process:
         yield Stage("Choose the call", f"{child.plan.mechanism}: {child.plan.why}.")
         yield from _verified("call", born(spec, child, process), kept)
+        at_birth = others(process)
         yield Scene("Born, nothing set up yet", os.getpid(), child.pid, "namespaces differ, root and files do not")
         passed = []
         for making in MAKING:
@@ -81,8 +86,25 @@ def _made(spec: Spec, outer: int, kept: _Kept) -> Iterator[Event]:
         yield from _verified("exec", finished(spec, child, process), kept)
         for making in passed:
             yield from _verified(f"finished.{making.key}", making.asks(spec, child, process), kept)
+        yield _by_the_call(spec, child.plan, at_birth, others(process))
         yield Scene("The finished container", os.getpid(), child.pid, "every difference at once")
         _let_try(child, outer, kept)
+
+
+def _by_the_call(spec: Spec, plan: Plan, at_birth: int, at_end: int) -> Conclusion:
+    """What of it clone did, and what is left to the child: the document's 6.4 has limits set by the call, too.
+
+    The nearest that a call comes to that is CLONE_INTO_CGROUP, into a group whose limits are set already.
+    """
+    placed = "put it into a group with limits" if plan.clone_flags & INTO_CGROUP else "set no limit"
+    steps = sum(step.syscall != "execve" for step in plan.steps)
+    return Conclusion(
+        "the-call-makes-namespaces-alone",
+        f"{plan.mechanism} made {at_birth} of {at_end} namespaces and {placed}: the rest is up to {steps} system "
+        "calls that the child makes itself between that call and execve.",
+        verdict_of(at_birth == (plan.clone_flags & ALL_FLAGS).bit_count() and at_end == len(spec.namespaces)),
+        {"by the call": at_birth, "in the end": at_end, "steps": steps},
+    )
 
 
 def _let_try(child: Child, outer: int, kept: _Kept) -> None:
@@ -139,16 +161,22 @@ def _tried(spec: Spec, aimed: Aim, kept: _Kept, *, thorough: bool) -> Iterator[E
 def _trials(spec: Spec, aimed: Aim, inside: dict[str, str], *, thorough: bool) -> Trials:
     settings = settings_here()
     wanted = demanded(ATTEMPTS, spec, settings, thorough=thorough)
-    keys = [each.key for each in ATTEMPTS]
-    outside = tried({WHOLE: (unconfined(), keys)}, aimed)[WHOLE]
-    if outside.refused:
-        raise OSError(f"nothing can be tried outside: {outside.refused}")
-    told = tried({removed: (bare(spec, removed), asked) for removed, asked in wanted.items()}, aimed)
-    return Trials(spec, settings, outside.answers, {WHOLE: Told(inside), **told}, ATTEMPTS)
+    outside = frozenset({_OUTSIDE})
+    rest = {removed: (bare(spec, removed), asked) for removed, asked in wanted.items()}
+    rest[outside] = unconfined(), [each.key for each in ATTEMPTS]
+    terminal = at_a_terminal({each: rest.pop(each) for each in [*rest] if each & {SESSION, _OUTSIDE}}, aimed)
+    told = {**tried(rest, aimed), **terminal.told}
+    if told[outside].refused:
+        raise OSError(f"nothing can be tried outside: {told[outside].refused}")
+    answers = told.pop(outside).answers
+    return Trials(spec, settings, answers, {WHOLE: Told(inside), **told}, ATTEMPTS, terminal.pushed)
+
+
+_OUTSIDE = "any container"
 
 
 def _counted(trials: Trials, kept: _Kept) -> Iterator[Finding]:
-    """What the group has counted of it."""
+    """What the group has counted of it, and what was typed at the caller's terminal."""
     for key, name, counted, what in (
         ("memory", "oom-kills", kept.kills, "processes the group had killed for want of memory"),
         ("children", "refusals", kept.refusals, "tasks the group has refused"),
@@ -163,3 +191,9 @@ def _counted(trials: Trials, kept: _Kept) -> Iterator[Finding]:
                 Verdict.LEFT_OUT if counted is None else verdict_of(counted == 1),
                 "the kernel does not count it" if counted is None else "",
             )
+    terminal = next((each for each in trials.attempts if each.key == "terminal"), None)
+    if terminal is not None:
+        pushed = [trials.outside[terminal.key], *(told.answers.get(terminal.key) for told in trials.told.values())]
+        expected, read = pushed.count(DONE), trials.pushed
+        what = "keys the caller then read from its terminal: as many as were pushed"
+        yield Finding("terminal.pushed", what, str(expected), str(read), verdict_of(expected == read))

@@ -23,6 +23,7 @@ NULL, OWN_ROOT, NO_GAIN = "/dev/null", "its own root", "nothing gained"
 WORDS = (NULL, OWN_ROOT, NO_GAIN)
 """Answers that are no errno: what it got in place of what it was after."""
 _FIRST_WORD = 200
+PUSHED = b"x"
 
 CHILDREN, FILES, BYTES = 40, 200, 96 << 20
 """What is tried to be had at a time: more than the container's limits."""
@@ -223,6 +224,14 @@ def _device(_: Aim) -> None:
     os.unlink(path)
 
 
+def _terminal(_: Aim) -> None:
+    """Push a byte into the terminal of whose session we are in, as if it had been typed there (TIOCSTI)."""
+    import fcntl
+
+    fd = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    fcntl.ioctl(fd, 0x5412, PUSHED)
+
+
 # ---- the kernel itself ----
 
 
@@ -357,6 +366,7 @@ TRIES: dict[str, Callable[[Aim], None]] = {
     "firmware": _firmware,
     "usr": _usr,
     "device": _device,
+    "terminal": _terminal,
     "hostname": _hostname,
     "user-namespace": _user_namespace,
     "clone3": _clone3,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nsview.host.abilities import findings
-from nsview.labs.container.attempts import ATTEMPTS, Attempt, Held, foreseen, holding
+from nsview.labs.container.attempts import Attempt, Held, foreseen, holding
 from nsview.labs.container.inside import DONE
 from nsview.labs.container.layers import LANDLOCK, LAYERS, SECCOMP, in_force, without
 from nsview.labs.container.trials import WHOLE, Layers, Told
@@ -22,7 +22,9 @@ class Trials:
     settings: Mapping[str, int | None]
     outside: Mapping[str, str]
     told: Mapping[Layers, Told]
-    attempts: tuple[Attempt, ...] = field(default_factory=lambda: ATTEMPTS)
+    attempts: tuple[Attempt, ...]
+    pushed: int
+    """Keys that a caller with a terminal of its own then read from it."""
 
     def held(self, attempt: Attempt, removed: Layers = WHOLE) -> tuple[Held, ...]:
         """The layers that ought to stop it."""

@@ -45,6 +45,7 @@ def _writable_one(operation: FileOperation) -> FileOperation:
 PID, NETWORK, MOUNT, USER, CGROUPS = (f"{name} namespace" for name in ("pid", "network", "mount", "user", "cgroup"))
 SECCOMP, LANDLOCK, CAPABILITIES, NO_NEW_PRIVS = "seccomp", "landlock", "capabilities", "no_new_privs"
 READ_ONLY, MASKS, RLIMITS, CGROUP = "read-only mounts", "masked paths", "rlimits", "control group"
+SESSION = "session of its own"
 
 LAYERS: Mapping[str, Callable[[Spec], Spec]] = {
     PID: _without_pid,
@@ -58,6 +59,7 @@ LAYERS: Mapping[str, Callable[[Spec], Spec]] = {
     NO_NEW_PRIVS: partial(replace, no_new_privs=False),
     READ_ONLY: _writable,
     MASKS: partial(replace, masked_paths=()),
+    SESSION: partial(replace, new_session=False),
     RLIMITS: partial(replace, rlimits=()),
     CGROUP: partial(replace, cgroup=None),
 }

@@ -43,7 +43,7 @@ def _other(link: str, process: PinnedProcess) -> str | None:
 
 
 def born(_spec: Spec, child: Child, process: PinnedProcess) -> Asked:
-    """The namespaces that the call itself made."""
+    """The namespaces that the call itself made; limits and privileges are the caller's still."""
     for kind in KINDS:
         if child.plan.clone_flags & ALL_FLAGS & kind.flag:
             yield (
@@ -52,6 +52,24 @@ def born(_spec: Spec, child: Child, process: PinnedProcess) -> Asked:
                 "another",
                 _other(kind.proc, process),
             )
+    with PinnedProcess(os.getpid()) as caller:
+        ours, theirs = caller.status() or {}, process.status() or {}
+        limit, found = _nofile(caller), _nofile(process)
+    for name in ("NoNewPrivs", "Seccomp"):
+        if name in ours:
+            yield name, f"{name} as the call leaves it: the caller's", ours[name], theirs.get(name)
+    if limit is not None:
+        yield "nofile", "RLIMIT_NOFILE as the call leaves it, soft of hard: the caller's", limit, found
+
+
+def _nofile(process: PinnedProcess) -> str | None:
+    found = limits.limits_of(process)
+    return None if found is None else f"{found['nofile'].soft} of {found['nofile'].hard}"
+
+
+def others(process: PinnedProcess) -> int:
+    """How many of its namespaces are others than ours."""
+    return sum(_other(kind.proc, process) == "another" for kind in KINDS)
 
 
 def grouped(spec: Spec, child: Child, process: PinnedProcess) -> Asked:
@@ -179,10 +197,14 @@ def powerless(_spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
 _NO_CAPABILITY = "0000000000000000"
 
 
-def finished(spec: Spec, _child: Child, process: PinnedProcess) -> Asked:
+def finished(spec: Spec, child: Child, process: PinnedProcess) -> Asked:
     """What only the last steps bring: the filter, which would filter the others too, the program, a time namespace."""
     if spec.seccomp:
         yield "seccomp", "Seccomp (2 is a filter)", "2", (process.status() or {}).get("Seccomp")
+    if spec.new_session:
+        stat = process.read("stat")
+        session = None if stat is None else os.fsdecode(stat[stat.rindex(b")") + 2 :].split()[3])
+        yield "session", "whose session it is in, by its first process", str(child.pid), session
     line = process.read("cmdline")
     said = None if line is None else os.fsdecode(line.rstrip(b"\0").replace(b"\0", b" "))
     yield "program", "the program", " ".join(spec.args), said
