@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from nsview.labs.pages.markdown import slug
-from nsview.labs.pages.quoting import LINK
+from nsview.labs.pages.quoting import HOLDS, LINK
 from nsview.labs.table import LABS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -91,9 +91,14 @@ def test_every_link_to_a_place_leads_to_an_anchor(text: Path) -> None:
         assert anchor in anchors.setdefault(target, _anchors(target)), f"{path}#{anchor}"
 
 
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
+def test_every_word_on_what_holds_is_understood(text: Path) -> None:
+    assert text.read_text().count("<!-- holds:") == len(HOLDS.findall(text.read_text())) > 5
+
+
 def _prose(text: Path) -> str:
     """Return the text without code and without what is quoted."""
-    return LINK.sub("", re.sub(r"```.*?```|`[^`]*`", "", text.read_text(), flags=re.S))
+    return HOLDS.sub("", LINK.sub("", re.sub(r"```.*?```|`[^`]*`", "", text.read_text(), flags=re.S)))
 
 
 def test_what_is_cited_is_not_what_was_left_out() -> None:

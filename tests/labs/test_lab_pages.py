@@ -248,5 +248,26 @@ def test_what_no_lab_has_told_cannot_be_quoted(place: str, what: str) -> None:
         quoted(f"it took {link}", {"made-up": _document()})
 
 
+@pytest.mark.parametrize(
+    ("place", "holds"),
+    [
+        ("so-it-is", "took_ns > ten"),
+        ("so-it-is", "took_ns/ten < 161"),
+        ("chart-time", "one|way@1 < one|way@2"),
+    ],
+)
+def test_what_a_text_says_holds_has_to_hold(place: str, holds: str) -> None:
+    claim = f'<!-- holds: labs/made-up.md#{place} "{holds}" -->'
+    assert quoted(claim, {"made-up": _document()}) == claim
+    for otherwise in (
+        claim.replace(" < ", " > ") if "<" in holds else claim.replace(" > ", " < "),
+        claim.replace("made-up", "x"),
+    ):
+        with pytest.raises(QuoteError):
+            quoted(otherwise, {"made-up": _document()})
+    with pytest.raises(QuoteError, match="no number"):
+        quoted('<!-- holds: labs/made-up.md#so-it-is "who < 2" -->', {"made-up": _document()})
+
+
 def test_every_lab_has_a_name_that_a_file_and_a_link_may_have() -> None:
     assert [lab.name for lab in LABS if not re.fullmatch(r"[a-z0-9-]+", lab.name)] == []

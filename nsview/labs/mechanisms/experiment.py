@@ -31,8 +31,9 @@ def run(setting: Setting) -> Generator[Event, None, None]:
     with closing(Parent(LOOKED_AT)) as parent:
         yield from _looked_into(parent)
         yield from _written(parent)
-    yield from _huge()
-    yield from _measured(THOROUGH if setting.thorough else QUICK, MANY_ROUNDS if setting.thorough else ROUNDS)
+    rounds = MANY_ROUNDS if setting.thorough else ROUNDS
+    yield from _huge(rounds)
+    yield from _measured(THOROUGH if setting.thorough else QUICK, rounds)
 
 
 def _judged(key: str, done: str, expected: str, answered: str, right: bool, why: str = "") -> Finding:
@@ -149,7 +150,7 @@ def _written(parent: Parent) -> Generator[Event, None, None]:
     )
 
 
-def _huge() -> Generator[Event, None, None]:
+def _huge(rounds: int) -> Generator[Event, None, None]:
     yield Stage("Huge pages", "The same memory in transparent huge pages, each as large as 512 small ones.")
     done = f"map {LOOKED_AT // MIB} MiB with MADV_HUGEPAGE and fork"
     with closing(Parent(LOOKED_AT, huge=True)) as large, closing(Parent(LOOKED_AT)) as small:
@@ -162,7 +163,7 @@ def _huge() -> Generator[Event, None, None]:
             yield _unknown("huge.fork", done, "faster than with small pages", why)
             return
         times: Times = {}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for x, parent in enumerate((small, large)):
                 times.setdefault(("fork", x), []).extend(parent.ask("times", "fork", [], 1)["call"])
         (line,) = series(times, ("fork",))

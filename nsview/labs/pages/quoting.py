@@ -12,6 +12,10 @@ A link into a lab's page whose title says what it quotes has that as its text::
 measurement, and the title a contestant and its place on the axis as the page writes it (``x@4.0G`` is the place
 itself); ``#asked-KEY`` is a finding; the page's own heading is the machine that it was made on. After the colon is how
 it is written (FORMATS); without one, as it is.
+
+Words that follow from numbers may say so, for whoever runs the labs anew, where the numbers may come out otherwise::
+
+    <!-- holds: labs/mechanisms.md#fork-cost-grows-with-the-parent "large_ns/small_ns > 10" -->
 """
 
 from __future__ import annotations
@@ -30,6 +34,10 @@ LINK = re.compile(
 )
 """A link that quotes."""
 
+HOLDS = re.compile(
+    r"<!-- holds: (?:\w+/)?(?P<lab>[\w-]+)\.md#(?P<anchor>[^\s\")]+) "
+    r'"(?P<left>[^"<>]+) (?P<sign>[<>]) (?P<right>[^"<>]+)" -->'
+)
 _UNIT = re.compile(r"(?<=[\d.])(?=[A-Za-zµ])")
 _BINARY = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
@@ -69,7 +77,14 @@ no amount and has no groups of digits."""
 
 
 def quoted(text: str, documents: Mapping[str, Document]) -> str:
-    """Return the text with every quotation as the documents, by the labs' names, have it now. Raises QuoteError."""
+    """Return the text with every quotation as the documents, by the labs' names, have it now.
+
+    Raises QuoteError, also where something does not hold that the text says holds.
+    """
+    for claim in HOLDS.finditer(text):
+        left, right = (_side(claim, claim[side], documents) for side in ("left", "right"))
+        if not (left < right if claim["sign"] == "<" else left > right):
+            raise QuoteError(claim[0], f"it does not hold: {left} and {right}")
 
     def now(link: re.Match[str]) -> str:
         said = _said(link, documents)
@@ -78,10 +93,24 @@ def quoted(text: str, documents: Mapping[str, Document]) -> str:
     return LINK.sub(now, text)
 
 
+def _side(claim: re.Match[str], what: str, documents: Mapping[str, Document]) -> float:
+    """Return a number, or what is called so."""
+    if re.fullmatch(r"[0-9.]+", what):
+        return float(what)
+    value = _value(_of_lab(claim, documents), claim["anchor"], what, claim[0])
+    if isinstance(value, str):
+        raise QuoteError(claim[0], f"{what} is no number")
+    return value
+
+
+def _of_lab(place: re.Match[str], documents: Mapping[str, Document]) -> Document:
+    if place["lab"] not in documents:
+        raise QuoteError(place[0], "there is no such lab")
+    return documents[place["lab"]]
+
+
 def _said(link: re.Match[str], documents: Mapping[str, Document]) -> str:
-    if link["lab"] not in documents:
-        raise QuoteError(link[0], "there is no such lab")
-    document = documents[link["lab"]]
+    document = _of_lab(link, documents)
     what, _, form = link["what"].partition(":")
     if form and form not in FORMATS:
         raise QuoteError(link[0], f"a number is written as one of {', '.join(FORMATS)}")
