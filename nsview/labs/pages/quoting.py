@@ -111,9 +111,9 @@ def _of_lab(place: re.Match[str], documents: Mapping[str, Document]) -> Document
 
 def _said(link: re.Match[str], documents: Mapping[str, Document]) -> str:
     document = _of_lab(link, documents)
-    what, _, form = link["what"].partition(":")
-    if form and form not in FORMATS:
-        raise QuoteError(link[0], f"a number is written as one of {', '.join(FORMATS)}")
+    what, _, form = link["what"].rpartition(":")
+    if form not in FORMATS:  # a number's own name may have a colon
+        what, form = link["what"], ""
     value = _value(document, link["anchor"], what, link[0])
     if form and not isinstance(value, str):
         return FORMATS[form](value)
