@@ -16,14 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 
-from nsview.bench.crowd import READER, crowd, reader
+from nsview.bench.crowd import crowd, reader
 from nsview.host import _scan
 from nsview.host.bpf.iterator import Iterator as TaskIterator
 from nsview.host.bpf.iterator import RefusedError
 from nsview.host.snapshot import decode, take
 from nsview.host.tree import ProcessTree
-
-__all__ = ["READER", "crowd"]  # ui.py has its crowd from here
 
 
 def milliseconds(action: Callable[[], object]) -> float:

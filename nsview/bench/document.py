@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from nsview.bench.outcome import Judgement, Result, Standing, p95
 from nsview.bench.peer import PEERS
 from nsview.bench.row import Aim, Contestant, Row, Setting
-from nsview.bench.table import ELSEWHERE
 from nsview.labs.document import machine
 
 
 def rows_document(rows: Sequence[Row]) -> dict[str, object]:
     """Return the rows there are."""
-    elsewhere = [{"figures": figures, "by": program} for figures, program in ELSEWHERE.items()]
-    return {"version": 1, "rows": [_row(row) for row in rows], "elsewhere": elsewhere}
+    return {"version": 1, "rows": [_row(row) for row in rows]}
 
 
 def results_document(results: Sequence[Result], setting: Setting) -> dict[str, object]:

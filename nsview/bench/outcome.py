@@ -94,12 +94,12 @@ def p95(values: Sequence[float]) -> float:
 def judge(aim: Aim, standings: Sequence[Standing], lacks: Mapping[str, str]) -> Judgement:
     """Hold what was seen against the figure."""
     value = _divided(standings, aim.of, aim.against, aim.by)
-    if aim.asks is not None and aim.asks in lacks:
-        return Judgement(aim, value, Verdict.UNTOLD, lacks[aim.asks])
+    if whys := [lacks[word] for word in aim.asks if word in lacks]:
+        return Judgement(aim, value, Verdict.UNTOLD, "; ".join(whys))
     if value is None:
         missing = [each for each in standings if each.contestant.name in (aim.of, aim.against) and not each.values]
-        whys = [f"{each.contestant.name}: {each.why or each.state}" for each in missing]
-        return Judgement(aim, None, Verdict.UNTOLD, "; ".join(whys) or "it was not measured")
+        sides = [f"{each.contestant.name}: {each.why or each.state}" for each in missing]
+        return Judgement(aim, None, Verdict.UNTOLD, "; ".join(sides) or "it was not measured")
     met = value >= aim.figure if aim.least else value <= aim.figure
     return Judgement(aim, value, Verdict.MET if met else Verdict.MISSED)
 

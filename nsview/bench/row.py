@@ -38,7 +38,7 @@ class Contestant:
 class Aim:
     """A figure to reach: ``of`` divided by ``against``, or with None ``of`` alone in the row's unit.
 
-    ``least``: the figure is the least that is wanted, else the most. ``asks`` is a word for what the setting has to be
+    ``least``: the figure is the least that is wanted, else the most. ``asks`` are words for what the setting has to be
     (Contest.lacks) for the aim to be judged.
     """
 
@@ -47,7 +47,7 @@ class Aim:
     figure: float
     least: bool = False
     by: Figure = Figure.MEDIAN
-    asks: str | None = None
+    asks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """A row made ready. ``makers`` by contestant; ``lacks`` by a word that aims ask for: why they cannot be judged.
-
-    ``note`` says what the numbers are of: sizes, in words.
+    """A row made ready. ``makers`` by contestant; ``lacks`` by a word that aims ask for: why they cannot be judged;
+    it is read when all have been measured. ``note`` says what the numbers are of: sizes, in words.
     """
 
     makers: Mapping[str, Callable[[], Entry]]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import difflib
 
-from nsview.bench.row import Aim, Contestant, Row
+from nsview.bench.row import Aim, Contestant, Figure, Row
 
 _MS = 1e6
 _GROUPS = "to make control groups"
+_SCREENS = (
+    Contestant("nsview", "the screen, on the tree of processes", against="htop"),
+    Contestant("htop", "as a tree", "htop"),
+    Contestant("btop", "processes as a tree, beside its graphs", "btop", against="htop"),
+)
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -63,8 +68,8 @@ ROWS: tuple[Row, ...] = (
             ),
         ),
         (
-            Aim("launch(), large", "launch(), small", 1.2, asks="memory"),
-            Aim("into six, large", "into six, small", 1.2, asks="memory"),
+            Aim("launch(), large", "launch(), small", 1.2, asks=("memory",)),
+            Aim("into six, large", "into six, small", 1.2, asks=("memory",)),
         ),
         "launches:parent",
         batch=10,
@@ -109,19 +114,62 @@ ROWS: tuple[Row, ...] = (
             Contestant("ps(1)", "with eight namespaces", "ps", against="plain C", most=3),
             Contestant("lsns(8)", "as it is", "lsns", against="plain C", most=2),
         ),
-        (Aim("BPF", None, 25 * _MS, asks="processes"), Aim("/proc", "plain C", 1.3)),
+        (Aim("BPF", None, 25 * _MS, asks=("processes",)), Aim("/proc", "plain C", 1.3)),
         "snapshot:measure",
         batch=1,
         samples=9,
         quick=5,
     ),
+    Row(
+        "refresh",
+        "What work is one refresh of the screen?",
+        "CPU time of the program at one interval for all, for each refresh: as shares of a core, the same ratios",
+        "ns",
+        _SCREENS,
+        (Aim("nsview", None, 60 * _MS, asks=("processes",)), Aim("nsview", "htop", 1.0, asks=("processes",))),
+        "screens:refresh",
+        batch=1,
+        samples=3,
+        quick=1,
+    ),
+    Row(
+        "keys",
+        "How long after a cursor key does its answer begin?",
+        "from a key, pressed when the program has been silent for a while, until the first bytes of its answer",
+        "ns",
+        _SCREENS,
+        (Aim("nsview", None, 50 * _MS, by=Figure.P95, asks=("processes",)),),
+        "screens:keys",
+        batch=20,
+        samples=60,
+        quick=10,
+    ),
+    Row(
+        "keys-births",
+        "And while 1,000 processes a second are born?",
+        "from a key, pressed when the program has been silent for a while, until the first bytes of its answer",
+        "ns",
+        _SCREENS,
+        (Aim("nsview", None, 50 * _MS, by=Figure.P95, asks=("processes", "births")),),
+        "screens:keys_while_born",
+        batch=20,
+        samples=60,
+        quick=10,
+    ),
+    Row(
+        "paint",
+        "How long after its start does the screen show a process?",
+        "from the start of the program until the name of a process is written",
+        "ns",
+        _SCREENS,
+        (Aim("nsview", None, 700 * _MS),),
+        "screens:paint",
+        batch=1,
+        samples=5,
+        quick=3,
+    ),
 )
 """In the order of the design."""
-
-ELSEWHERE: dict[str, str] = {
-    "work per refresh, key to paint, share of a core beside htop's, first paint": "benchmarks/ui.py, from a checkout",
-}
-"""The design's figures that are no rows, and what measures them."""
 
 
 class UnknownRow(ValueError):  # noqa: N818 - an error by its base, named for what is wrong

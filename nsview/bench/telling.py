@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from nsview.bench.outcome import Judgement, Result, Standing, State, Verdict
 from nsview.bench.peer import PEERS
 from nsview.bench.row import Aim, Contestant, Figure, Row
-from nsview.bench.table import ELSEWHERE
 from nsview.host.text import cut, printable, width
 from nsview.labs.chart.scale import value_text
 from nsview.labs.lab import Axis, Measurement, Series
@@ -49,9 +48,8 @@ def listed(rows: Sequence[Row], columns: int | None) -> Iterator[str]:
         for aim in row.aims:
             yield from _wrapped(f"  aim: {aim_text(aim, row.unit)}", room, "    ")
         yield from _wrapped("  " + ", ".join(_here(each) for each in row.contestants), room, "  ")
-        yield ""
-    for what, where in ELSEWHERE.items():
-        yield from _wrapped(f"{what}: measured by {where}", room, "  ")
+        if row is not rows[-1]:
+            yield ""
 
 
 def summed_up(results: Sequence[Result]) -> str:
@@ -116,7 +114,7 @@ def _cells(result: Result, each: Standing) -> tuple[str, str, str, str, str]:
         return (name, "FAILED" if each.state is State.FAILED else str(each.state), "", "", "")
     quartiles = f"{value_text(spread.lower, unit)}–{value_text(spread.upper, unit)}"
     ratio = result.ratio(each)
-    against = "" if ratio is None else f"{ratio:.2f} × {each.contestant.against}"
+    against = "" if ratio is None else f"{ratio:.{2 if ratio >= 0.1 else 3}f} × {each.contestant.against}"
     return (name, value_text(spread.median, unit), quartiles, str(spread.count), against)
 
 
