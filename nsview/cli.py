@@ -37,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("events", "processes as they are born, execute, change and end"),
     Command("snapshot", "record processes, events and namespaces over time, or print them as JSON"),
     Command("flags", "clone's flags and the rules between them"),
+    Command("advise", "which call and which flags, for what is wanted of a child, and why"),
     Command("lab", "experiments on fork and clone that the running kernel answers"),
     Command("bench", "nsview measured beside its peers on this machine"),
     Command("doctor", "what this machine allows, and what to do where it does not"),
@@ -110,7 +111,7 @@ def _dispatch(argv: list[str]) -> int:
         return stop.code if isinstance(stop.code, int) else 0
 
 
-_WITHOUT_SNAPSHOTS = ("run", "enter", "flags", "lab", "bench", "doctor")
+_WITHOUT_SNAPSHOTS = ("run", "enter", "flags", "advise", "lab", "bench", "doctor")
 
 
 def _complaint(argv: list[str]) -> str | None:

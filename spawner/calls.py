@@ -114,10 +114,10 @@ def _problems(
     via = str(mechanism)
     for hazard in dangers(mask, via, exit_signal):
         if hazard.danger.stops and hazard.danger.name != "thread-execs":
-            yield Problem(hazard.danger.harm, hazard.danger.remedy)
+            yield Problem(hazard.danger.harm, hazard.danger.remedy, rule=hazard.danger.name)
     if check:
         for refusal in refusals(mask, via, exit_signal):
-            yield Problem(f"{via} refuses: {refusal.rule.why}", refusal.rule.remedy, refusal.errno)
+            yield Problem(f"{via} refuses: {refusal.rule.why}", refusal.rule.remedy, refusal.errno, refusal.rule.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def _harmful(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> 
     """What the kernel would do, and the caller regret: never launched, whatever ``spec.check`` says."""
     for hazard in _hazards(spec, mechanism, flags, exit_signal):
         if hazard.danger.stops:
-            yield Problem(hazard.danger.harm, hazard.danger.remedy)
+            yield Problem(hazard.danger.harm, hazard.danger.remedy, rule=hazard.danger.name)
     if flags & BY_NAME["CLONE_FS"].bit and spec.user.umask is not None:
         yield Problem(
             "with CLONE_FS the child's umask would be this process's too, even after execve",
@@ -176,9 +176,17 @@ def _beyond_posix_spawn(spec: Spec) -> Iterator[Problem]:
     plain = Spec(args=spec.args)
     for field in fields(Spec):
         if field.name not in _BY_LIBC and getattr(spec, field.name) != getattr(plain, field.name):
-            yield Problem(f"posix_spawn has no attribute for {field.name}", "use clone3, clone, fork or vfork")
+            yield Problem(
+                f"posix_spawn has no attribute for {field.name}",
+                "use clone3, clone, fork or vfork",
+                rule="posix-spawn-attributes",
+            )
     if spec.stdio is Stdio.PTY:
-        yield Problem("posix_spawn cannot give the child a controlling terminal", "use clone3, clone, fork or vfork")
+        yield Problem(
+            "posix_spawn cannot give the child a controlling terminal",
+            "use clone3, clone, fork or vfork",
+            rule="posix-spawn-attributes",
+        )
 
 
 # Which system call's rules a mechanism is subject to.
@@ -191,4 +199,4 @@ def _refused(spec: Spec, mechanism: Mechanism, flags: int, exit_signal: int) -> 
         return
     mask = ways.wanted_flags(spec)[0] & ~ways.NEWTIME if via == "unshare" else flags
     for refusal in refusals(mask, via, exit_signal):
-        yield Problem(f"{via} refuses: {refusal.rule.why}", refusal.rule.remedy, refusal.errno)
+        yield Problem(f"{via} refuses: {refusal.rule.why}", refusal.rule.remedy, refusal.errno, refusal.rule.name)

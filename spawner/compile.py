@@ -75,7 +75,7 @@ def _compile(spec: Spec, hold: bool, given: Facts, entry: bool) -> Plan:
     problems = tuple(problems_of(spec, mechanism, flags, exit_signal, hold, given))
     if entry:
         problems += tuple(callables.problems(spec, mechanism, asked))
-        flags = callables.flags_of(flags, mechanism)
+        flags, why = callables.flags_of(flags, mechanism), callables.why(mechanism, why)
         exit_signal = 0 if mechanism is Mechanism.CLONE3 else exit_signal
     if problems:
         raise SpecError(problems)

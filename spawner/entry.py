@@ -28,6 +28,14 @@ _CALLS = (Mechanism.CLONE3, Mechanism.CLONE)
 _WITHIN = ways.VM | ways.VFORK | ways.PIDFD | ways.CLEAR_SIGHAND
 
 
+_WHY = "one call, from within a child of libc's fork, in whose copy of our memory the callable runs"
+
+
+def why(mechanism: Mechanism, why: str) -> str:
+    """Why this call, where ``why`` is the reason for a program: no memory is shared with a callable."""
+    return _WHY if mechanism in _CALLS else why
+
+
 def flags_of(flags: int, mechanism: Mechanism) -> int:
     """The flags of the call, of those a program would be launched with.
 
@@ -42,12 +50,14 @@ def problems(spec: Spec, mechanism: Mechanism, asked: frozenset[str]) -> Iterato
         yield Problem(
             f"{mechanism} lends the child our memory until execve, and a callable never executes",
             "use clone3, clone, fork or fork+unshare",
+            rule="callable-in-lent-memory",
         )
     others = ways.wanted_flags(spec)[1] & ~ways.INTO_CGROUP
     if others:
         yield Problem(
             f"a callable runs in memory of its own and shares nothing with us: {format_mask(others)} cannot be had",
             "leave the flags out; spawner.calls runs plain system calls in a child that shares",
+            rule="callable-shares-nothing",
         )
     if spec.exit_signal != signal.SIGCHLD:
         yield Problem("a callable's end is told by SIGCHLD", "leave the exit signal out")
@@ -55,10 +65,13 @@ def problems(spec: Spec, mechanism: Mechanism, asked: frozenset[str]) -> Iterato
         yield Problem(
             "a new time namespace is entered at execve, and a callable never executes",
             "leave it out, or launch a program",
+            rule="callable-enters-no-time",
         )
     if spec.init:
         yield Problem(
-            "an init above a callable is not served", "in a new pid namespace the callable is process 1 itself"
+            "an init above a callable is not served",
+            "in a new pid namespace the callable is process 1 itself",
+            rule="callable-is-process-1",
         )
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno as errno_names
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason why a Spec cannot be launched: what is wrong, what to do, and the kernel's errno if it is its."""
+    """One reason why a Spec cannot be launched: what is wrong, what to do, and the kernel's errno if it is its.
+
+    ``rule`` is the name of the rule or danger in the tables (spawner.rules, spawner.dangers), or of a way's limit
+    (spawner.mechanism), where there is one.
+    """
 
     message: str
     remedy: str = ""
     errno: int | None = None
+    rule: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message

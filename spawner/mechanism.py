@@ -78,6 +78,22 @@ WAYS: dict[Mechanism, Way] = {
 }
 
 
+OWN: dict[int, str] = {
+    VM: "no page table is copied, so the call does not get dearer as the caller grows",
+    VFORK: "nobody has to act before the program runs, so the caller is suspended until it does",
+    PIDFD: "the child is waited for and signalled by a handle that never means another process",
+    CLEAR_SIGHAND: "no handler of the caller's can run in the child, and none has to be reset by a call of its own",
+    INTO_CGROUP: "the child is born in its control group, and never runs outside it",
+    PARENT: "a callable's child is made from within a child of libc's fork, and is to be the caller's own",
+}
+"""Why the engine adds a bit that nobody asked for (call_flags() and spawner.entry say when)."""
+LATER: dict[int, str] = {
+    NEWTIME: "unshared by the child: made by the call, its clocks could not be set any more (time_namespaces(7))",
+    NEWCGROUP: "unshared by the child once it is in its control group, which is then the root that it sees",
+}
+"""Why the child makes a namespace itself, where the call could."""
+
+
 def wanted_flags(spec: Spec) -> tuple[int, int]:
     """(bits of new namespaces, other bits asked for); a namespace may be asked for either way."""
     spaces = flags_of(spec.namespaces) | (spec.clone_flags & ALL_FLAGS)
@@ -207,18 +223,22 @@ def problems_of(spec: Spec, mechanism: Mechanism, hold: bool, facts: Facts) -> l
             Problem(
                 f"{mechanism} cannot make namespaces ({format_mask(spaces)})",
                 "use clone3 (one call) or fork+unshare (two steps)",
+                rule="way-makes-no-namespaces",
             )
         )
     beyond = others & ~way.flags
     if beyond:
-        found.append(Problem(f"{mechanism} cannot pass {format_mask(beyond)}", "use clone3, which takes every flag"))
+        remedy = "use clone3, which takes every flag"
+        found.append(Problem(f"{mechanism} cannot pass {format_mask(beyond)}", remedy, rule="way-passes-no-such-flag"))
     if not way.flags and spec.exit_signal != SIGCHLD:
-        found.append(Problem(f"{mechanism} takes no exit signal: it is SIGCHLD", "use clone3 or clone"))
+        said = f"{mechanism} takes no exit signal: it is SIGCHLD"
+        found.append(Problem(said, "use clone3 or clone", rule="way-takes-no-exit-signal"))
     if hold and not way.holds:
         found.append(
             Problem(
                 f"{mechanism} suspends the caller until execve, so nobody could let a held child go on",
                 "hold with clone3, clone, fork or fork+unshare",
+                rule="way-cannot-hold",
             )
         )
     if waits(spec, facts) and not way.holds:
@@ -227,6 +247,7 @@ def problems_of(spec: Spec, mechanism: Mechanism, hold: bool, facts: Facts) -> l
                 f"{mechanism} suspends the caller until execve, who has to act meanwhile (maps, veth, kept namespaces) "
                 "or to wait for the process below an init",
                 "use clone3, clone or fork+unshare",
+                rule="way-suspends-who-must-act",
             )
         )
     if (hold or waits(spec, facts)) and others & VFORK:
@@ -234,6 +255,7 @@ def problems_of(spec: Spec, mechanism: Mechanism, hold: bool, facts: Facts) -> l
             Problem(
                 "CLONE_VFORK suspends the caller until execve, so nobody could let a waiting child go on",
                 "leave CLONE_VFORK out",
+                rule="way-suspends-who-must-act",
             )
         )
     if spec.join and mechanism is not Mechanism.FORK_UNSHARE:
@@ -241,6 +263,7 @@ def problems_of(spec: Spec, mechanism: Mechanism, hold: bool, facts: Facts) -> l
             Problem(
                 f"{mechanism} has no place for setns(2), which the child calls before new namespaces are made",
                 "use fork+unshare, or leave the choice to auto",
+                rule="way-enters-nothing",
             )
         )
     elif (mechanism is Mechanism.VFORK or others & VM) and changes_ids(spec, facts):
@@ -248,6 +271,7 @@ def problems_of(spec: Spec, mechanism: Mechanism, hold: bool, facts: Facts) -> l
             Problem(
                 "a child that shares our memory cannot change its ids: this process would become undumpable with it",
                 "use clone3 or fork" if mechanism is Mechanism.VFORK else "leave CLONE_VM out",
+                rule="shared-memory-forbids-other-ids",
             )
         )
     return found

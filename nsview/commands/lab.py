@@ -89,6 +89,7 @@ def _run(lab: Lab, args: argparse.Namespace) -> int:
     if not args.json and args.header:
         print(f"{lab.title}\n{lab.question}")
     report = perform(lab, Setting(thorough=args.thorough), tell)
+    _keep(report)
     if args.json:
         json.dump(document(report), sys.stdout, indent=1)
         sys.stdout.write("\n")
@@ -96,6 +97,17 @@ def _run(lab: Lab, args: argparse.Namespace) -> int:
         sys.stdout.writelines(f"{line}\n" for line in summed_up(report, width))
     status = FAILED if report.failed else 0
     return status if args.svg is None else max(status, _draw(report, Path(args.svg)))
+
+
+def _keep(report: Report) -> None:
+    """Keep what was measured, for `nsview advise`; that it cannot be kept is told and is no failure of the lab."""
+    from nsview.labs.kept import keep
+
+    try:
+        keep(report)
+    except OSError as error:
+        where = printable(str(error.filename or "the state directory"))
+        print(f"nsview lab: measurements not kept: {where}: {error.strerror}", file=sys.stderr)
 
 
 def _not_writable(path: Path) -> str | None:

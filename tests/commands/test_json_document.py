@@ -15,8 +15,8 @@ from nsview.host.columns.processes import PROCESS_COLUMNS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "json.md"
 ALL = ",".join(column.name for column in PROCESS_COLUMNS if column.cost < DEAR)
-BY_NAME = {"columns", "namespaces", "differs", "values", "sources", "directories", "details", "numbers"}
-"""Keys whose objects have names for keys that are said elsewhere: columns, kinds, facts, hierarchies, numbers."""
+BY_NAME = {"columns", "namespaces", "differs", "values", "sources", "directories", "details", "numbers", "spec"}
+"""Keys whose objects have names for keys that are said elsewhere: columns, kinds, facts, hierarchies, fields."""
 
 
 def section(command: str) -> str:
@@ -50,6 +50,8 @@ def said(key: str, text: str) -> bool:
         ("cgroups", (), ""),
         ("show", ("{pid}",), ""),
         ("diff", ("{pid}",), ""),
+        ("advise", (), ""),
+        ("advise", ("own-pids", "own-clock", "fast"), ""),
         ("lab", (), ""),
         ("lab", ("mechanisms",), ""),
         ("bench", ("--list",), ""),
