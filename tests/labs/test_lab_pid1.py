@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 from contextlib import closing
@@ -178,6 +179,18 @@ def test_a_later_process_that_cannot_be_had_leaves_its_questions_out(
     assert verdicts["end.others"] is Verdict.AS_EXPECTED
     spared = next(each for each in found.conclusions if each.key == "pid1-is-spared-signals")
     assert spared.verdict is Verdict.LEFT_OUT
+
+
+@pytest.mark.needs("pid_namespace")
+def test_an_unshare_that_is_refused_is_left_out(monkeypatch: pytest.MonkeyPatch, nothing_left: Census) -> None:
+    monkeypatch.setattr(experiment, "PARTS", only("number.unshare"))
+    ask = Subject.ask
+    monkeypatch.setattr(
+        Subject, "ask", lambda subject, name, *rest: [errno.EPERM] if name == "unshare" else ask(subject, name, *rest)
+    )
+    found = {finding.key: finding for finding in perform(LAB, Setting()).findings}
+    assert found["number.unshare"].verdict is Verdict.LEFT_OUT
+    assert "EPERM" in found["number.unshare"].why
 
 
 @pytest.mark.needs("pid_namespace")

@@ -9,8 +9,9 @@ import signal
 from collections.abc import Generator
 from contextlib import suppress
 
+from nsview.labs.judging import left_out
 from nsview.labs.lab import Event, Scene
-from nsview.labs.pid1.part import Heard, finding
+from nsview.labs.pid1.part import FLAG, Heard, finding
 from nsview.labs.pid1.talk import DEADLINE, Subject, parent, state, subject_in, unprivileged, until
 from spawner import LaunchError, Spec, Stdio, launch
 from spawner.ending import wait_readable
@@ -39,11 +40,17 @@ def number(_heard: Heard) -> Generator[Event, None, None]:
 def unshared(_heard: Heard) -> Generator[Event, None, None]:
     """The same by unshare(2), which the document has a forked process call."""
     with subject_in(namespace=False, privileged=True) as ordinary:
-        before, after, child = ordinary.ask("unshare")
+        answer = ordinary.ask("unshare")
+        done = "an ordinary process calls unshare(CLONE_NEWPID), then fork(): which of them is process 1?"
+        if len(answer) == 1:
+            why = f"unshare(2) answers {errno.errorcode.get(answer[0], answer[0])}: it takes CAP_SYS_ADMIN"
+            yield left_out("number.unshare", done, _UNSHARED, why, FLAG)
+            return
+        before, after, child = answer
         kept = "it keeps its pid" if before == after else f"it was {before} and is {after}"
         yield finding(
             "number.unshare",
-            "an ordinary process calls unshare(CLONE_NEWPID), then fork(): which of them is process 1?",
+            done,
             _UNSHARED,
             f"{kept}, and its next child is {child}",
             "pid_namespaces(7): the pid of a process never changes; only its children are born into the new namespace",

@@ -144,12 +144,15 @@ def subreaper() -> None:
 
 
 def unshare() -> list[int]:
-    """Call unshare(CLONE_NEWPID): its pid before and after, and the pid that its next child has of itself."""
+    """Call unshare(CLONE_NEWPID): its pid before and after, and the pid that its next child has of itself.
+
+    Where the kernel refuses, the number of its error alone.
+    """
     import ctypes
 
     before = os.getpid()
-    if ctypes.CDLL(None).unshare(_CLONE_NEWPID) != 0:
-        raise OSError("unshare")
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWPID) != 0:
+        return [ctypes.get_errno()]
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
