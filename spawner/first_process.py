@@ -48,5 +48,5 @@ def told() -> str:
     )
     return (
         f"It is spared signals that it has no handler for: from outside only {above} act, from inside {inside}; and it "
-        "has to wait for orphans. With --init another process does both."
+        "has to wait for orphans (or let --init)."
     )

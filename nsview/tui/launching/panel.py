@@ -413,7 +413,7 @@ class LaunchPanel(Vertical):
         return rows[picker.highlighted or 0]
 
     def _tell(self, content: Content) -> None:
-        self.query_one("#about", Static).update(content, layout=False)
+        self.query_one("#about", Static).update(content)
 
     def action_leave_field(self) -> None:
         """Give the keys to the list of namespaces, where digits and letters are keys again."""
