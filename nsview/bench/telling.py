@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nsview.bench.outcome import Judgement, Result, Standing, State, Verdict
 from nsview.bench.peer import PEERS
@@ -52,13 +52,14 @@ def listed(rows: Sequence[Row], columns: int | None) -> Iterator[str]:
             yield ""
 
 
-def summed_up(results: Sequence[Result]) -> str:
-    """Return the last line: how many aims were met, missed and not told, and how many contestants failed."""
+def summed_up(results: Sequence[Result], machine: Mapping[str, object]) -> str:
+    """Return the last line: how many aims were met, missed and not told, who failed; and how busy the machine was."""
     verdicts = [judgement.verdict for result in results for judgement in result.judgements]
     counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in Verdict if verdict in verdicts]
     failed = sum(each.state is State.FAILED for result in results for each in result.standings)
     failed += sum(result.error is not None for result in results)
-    return f"aims: {', '.join(counts) or 'none'}" + (f"; {failed} FAILED" if failed else "")
+    said = f"aims: {', '.join(counts) or 'none'}" + (f"; {failed} FAILED" if failed else "")
+    return f"{said}; on {machine['cpus']} CPUs, load {machine['load']}"
 
 
 def aim_text(aim: Aim, unit: str) -> str:

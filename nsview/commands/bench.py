@@ -20,6 +20,7 @@ from nsview.bench.stop import Stop
 from nsview.bench.table import ROWS, UnknownRow, find
 from nsview.bench.telling import charted, listed, summed_up, told
 from nsview.commands.listing import window
+from nsview.labs.document import machine
 
 FAILED = 1
 BAD_INPUT = 2
@@ -94,7 +95,7 @@ def _measure(rows: Sequence[Row], setting: Setting, args: argparse.Namespace) ->
     if args.json:
         _print_json(results_document(results, setting))
     else:
-        print(f"\n{summed_up(results)}")
+        print(f"\n{summed_up(results, machine())}")
     return results
 
 
