@@ -9,6 +9,9 @@ from launch_panel_app import running
 from screen import SIZES, until
 from textual.widgets import Button, Collapsible, Input, Select
 
+from nsview.labs import kept
+from nsview.labs.lab import Axis, Measurement, Report, Series, Setting, Spread
+from nsview.labs.table import find
 from nsview.tui.launching.form import Ids
 from nsview.tui.launching.pickers import NamespacePicker, Picker
 from nsview.tui.launching.presets import PRESETS
@@ -71,6 +74,28 @@ async def test_plan_follows_the_form_and_says_why_it_takes_a_mechanism() -> None
         await until(lambda: 'sethostname("demo", 4)' in app.text("plan"))
         app.query_one("#via", Select).value = Mechanism.FORK_UNSHARE.value
         await until(lambda: "unshare(CLONE_NEWUTS)" in app.text("plan"))
+
+
+async def test_advice_beside_the_plan_says_what_cannot_be_taken_what_can_and_what_is_not_measured() -> None:
+    async with running() as (app, pilot):
+        await until(lambda: "also clone, fork, vfork, fork+unshare" in app.text("plan"))
+        assert "not posix_spawn: has no attribute for pdeathsig" in app.text("plan")
+        assert "costs here not measured yet: nsview lab mechanisms" in app.text("plan")
+        await pilot.press("u")
+        await until(lambda: "not fork, vfork, posix_spawn: cannot make namespaces" in app.text("plan"))
+        app.query_one("#via", Select).value = Mechanism.FORK_UNSHARE.value
+        await until(lambda: "also clone3, clone" in app.text("plan"))
+        assert "cannot make namespaces" in app.text("plan")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_advice_cites_what_a_lab_has_measured_on_this_machine(size: tuple[int, int]) -> None:
+    points = tuple((x << 20, Spread(ns, ns, ns, 7)) for x, ns in ((16, 1_234_000), (256, 1_346_000)))
+    axes = Axis("the parent's memory", "bytes", True), Axis("time", "ns", True)
+    whole = Measurement("whole", "until the child has been waited for", *axes, (Series("clone3", points),))
+    kept.keep(Report(find("mechanisms"), (whole,), None, Setting()))
+    async with running(size) as (app, _pilot):
+        await until(lambda: "costs here clone3 1.23ms, 1.35ms (caller of 16M, 256M); nsview lab" in app.text("plan"))
 
 
 async def test_bad_quoting_is_explained_while_it_is_typed() -> None:

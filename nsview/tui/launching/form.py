@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from nsview import options
+from nsview.advice.advice import Advice, advise_on
+from nsview.labs.kept import Found
 from nsview.options import namespaces as namespace_options
 from nsview.tui.launching import sections
 from nsview.tui.launching.sections import ROWS, RowError, wrong_with
@@ -71,12 +73,14 @@ def filled(form: Form, texts: Mapping[str, str]) -> Form:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who launches, and from where: privilege, environment, rows and columns of the terminal."""
+    """Who launches, and from where: privilege, environment, rows and columns of the terminal, what is known there."""
 
     privileged: bool = True
     """Whether we have CAP_SYS_ADMIN here."""
     env: Mapping[str, str] = field(default_factory=dict)
     window: tuple[int, int] = (24, 80)
+    found: tuple[Found, ...] = ()
+    """What labs have measured on this machine."""
 
 
 class FormError(ValueError):
@@ -189,13 +193,14 @@ def environment(ours: Mapping[str, str]) -> dict[str, str]:
 class Outlook:
     """What would happen if the form were launched now: a Spec and its Plan, or the problems in the way.
 
-    ``wrong``: what is wrong with single rows, by their keys.
+    ``wrong``: what is wrong with single rows, by their keys. ``advice``: on the way that the plan takes.
     """
 
     spec: Spec | None = None
     plan: Plan | None = None
     problems: tuple[Problem, ...] = ()
     wrong: Mapping[str, str] = field(default_factory=dict)
+    advice: Advice | None = None
 
 
 def outlook(form: Form, by: Origin) -> Outlook:
@@ -211,7 +216,9 @@ def outlook(form: Form, by: Origin) -> Outlook:
         plan = compile_spec(spec, hold=form.hold)
     except SpecError as error:
         return Outlook(spec, problems=problems + error.problems)
-    return Outlook(spec, None if problems else plan, problems)
+    if problems:
+        return Outlook(spec, None, problems)
+    return Outlook(spec, plan, advice=advise_on(spec, plan, hold=form.hold, found=by.found))
 
 
 def _unprivileged(spec: Spec, by: Origin) -> tuple[Problem, ...]:

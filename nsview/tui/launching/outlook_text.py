@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from nsview.advice.advice import Advice
+from nsview.advice.telling import in_brief
 from nsview.host.text import printable
 from nsview.tui.launching.form import Outlook
 from nsview.tui.launching.sections import Row, Shape, told
@@ -41,9 +43,11 @@ def problems_text(outlook: Outlook) -> Content:
     return Content("\n").join(lines)
 
 
-def plan_text(plan: Plan) -> Content:
-    """Every step of a plan under its phases, and first which call makes the child and why."""
+def plan_text(plan: Plan, advice: Advice | None = None) -> Content:
+    """Every step of a plan under its phases, and first which call makes the child and why, and why no other."""
     lines = [Content.assemble((f"{plan.mechanism}", "bold"), f": {plan.why}")]
+    for title, text in in_brief(advice) if advice is not None else ():
+        lines.append(Content.assemble((f"{title} ", "$text-muted italic"), (printable(text), "dim")))
     lines += [Content.styled(f"note: {note}", "$text-warning") for note in plan.notes]
     lines.append(Content.styled(plan.birth.replace("|", " | "), "$text-accent"))  # a line may end after each
     width = len(str(len(plan.steps)))

@@ -23,6 +23,7 @@ from nsview.tui.desk import Desk
 from nsview.tui.launching import history, profiles
 from nsview.tui.launching.form import Form, Ids, Origin, Outlook, outlook
 from nsview.tui.launching.history import Entry
+from nsview.tui.launching.measured import Measured
 from nsview.tui.launching.outlook_text import about_flag, about_row, plan_text, problems_text
 from nsview.tui.launching.pickers import NamespacePicker, Picker
 from nsview.tui.launching.presets import PRESET_OF, PRESETS, Preset
@@ -106,6 +107,7 @@ class LaunchPanel(Vertical):
         self.form = Form()
         self.origin = Origin(privileged, dict(os.environ))
         self.outlook = Outlook()
+        self._measured = Measured()
         self.remembers = True
         """Whether launches go into the history."""
         self._read_only = read_only
@@ -284,7 +286,7 @@ class LaunchPanel(Vertical):
 
     def _work_out(self) -> tuple[Form, Outlook]:
         form = self.form
-        return form, outlook(form, self.origin)
+        return form, outlook(form, replace(self.origin, found=self._measured.newest()))
 
     def _failed(self, error: Exception) -> None:
         self.app.call_from_thread(self.explain_failure, [str(error)])
@@ -303,11 +305,11 @@ class LaunchPanel(Vertical):
             problems.display = bool(self.outlook.problems)
             problems.update(problems_text(self.outlook))
         self._as_judged = True
-        if self.outlook.plan != before.plan:
+        if (self.outlook.plan, self.outlook.advice) != (before.plan, before.advice):
             plan = self.query_one("#plan", Static)
             plan.display = self.outlook.plan is not None
             if self.outlook.plan is not None:
-                plan.update(plan_text(self.outlook.plan))
+                plan.update(plan_text(self.outlook.plan, self.outlook.advice))
         self.query_one("#go", Button).disabled = self.outlook.plan is None or self._read_only
         for view in self._sections:
             view.show(self.form, self.outlook.wrong)
