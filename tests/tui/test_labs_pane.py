@@ -23,6 +23,7 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
+from nsview.labs import kept
 from nsview.labs.lab import (
     Axis,
     Conclusion,
@@ -544,6 +545,42 @@ def test_a_call_that_the_kernel_refuses_ends_it_early_and_is_told(monkeypatch: p
         await until(lambda: app.find("ended early: No such file or directory: /proc/no-such-file"))
         await pilot.press("escape")
         await until(lambda: app.find("ended early"))
+
+    play(script)
+
+
+SIZES_MEASURED = next(event for event in EVENTS if isinstance(event, Measurement))
+
+
+def measures(_setting: Setting) -> Iterator[Event]:
+    yield Stage("Something")
+    yield SIZES_MEASURED
+
+
+def test_what_a_lab_measured_is_kept_for_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = lab_of(monkeypatch, measures)
+
+    async def script(app: PaneApp, pilot: Pilot[None]) -> None:
+        await pilot.press("enter")
+        await over(app.pane)
+        found = kept.find(lab.name).kept
+        assert found is not None
+        assert found.measurements == (SIZES_MEASURED,)
+
+    play(script)
+
+
+def test_what_cannot_be_kept_is_told_and_the_lab_has_not_failed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lab_of(monkeypatch, measures)
+    (tmp_path / "file").write_text("")
+
+    async def script(app: PaneApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+        await pilot.press("enter")
+        assert not (await over(app.pane)).failed
+        await until(lambda: any("measurements not kept: " in said for said in messages(app)))
 
     play(script)
 

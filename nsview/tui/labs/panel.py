@@ -206,6 +206,8 @@ class LabsPanel(Vertical):
         """Show what it came to."""
         message.stop()
         self._end(message.report, message.stopped)
+        if message.unkept:
+            self.notify(printable(message.unkept), severity="warning", markup=False)
 
     def on_performer_broken(self, message: Performer.Broken) -> None:
         """Say that it was the lab's own fault."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from textual.message import Message
 
+from nsview.labs.kept import keep
 from nsview.labs.lab import Event, Lab, Report, Scene, Setting
 from nsview.labs.running import perform
 
@@ -31,12 +32,16 @@ class Performer:
             self.held = held
 
     class Over(Message):
-        """The lab has ended and left nothing; ``stopped``: because it was told to."""
+        """The lab has ended and left nothing; ``stopped``: because it was told to.
 
-        def __init__(self, report: Report, stopped: bool) -> None:
+        ``unkept``: why what it measured could not be kept.
+        """
+
+        def __init__(self, report: Report, stopped: bool, unkept: str = "") -> None:
             super().__init__()
             self.report = report
             self.stopped = stopped
+            self.unkept = unkept
 
     class Broken(Message):
         """The lab has raised what no lab should: a fault of its own; what it had made is taken away."""
@@ -106,7 +111,7 @@ class Performer:
             self._post(self.Broken(Report(lab, tuple(events), told)))
             raise
         else:
-            self._post(self.Over(report, stopped=False))
+            self._post(self.Over(report, stopped=False, unkept=_kept(report)))
 
     def _tell(self, event: Event) -> None:
         with self._state:
@@ -122,3 +127,12 @@ class Performer:
             self._send(message)
         except RuntimeError:
             self._stopping = True  # The app's event loop was closed without close(): nobody is left to tell.
+
+
+def _kept(report: Report) -> str:
+    """Keep what a lab measured, for advice; why that cannot be, or nothing."""
+    try:
+        keep(report)
+    except OSError as error:
+        return f"measurements not kept: {error.filename or 'the state directory'}: {error.strerror}"
+    return ""
