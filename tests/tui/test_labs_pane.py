@@ -39,8 +39,6 @@ from nsview.labs.lab import (
     Stage,
     Verdict,
 )
-from nsview.labs.pid1 import rules
-from nsview.labs.pid1.subject import ENDED
 from nsview.labs.running import perform
 from nsview.labs.table import LABS, find
 from nsview.labs.telling import told
@@ -53,6 +51,7 @@ from nsview.tui.labs.list import LabList
 from nsview.tui.labs.panel import BUSY, READ_ONLY, LabsPanel, Run
 from nsview.tui.labs.prompt import Prompt
 from nsview.tui.processes.table import ProcTable
+from spawner import first_process
 
 OVER_WITHIN = 60.0
 """Seconds after which a lab, which takes some three alone, is held not to end."""
@@ -479,7 +478,7 @@ def test_one_lab_runs_at_a_time_and_the_list_says_which(nothing_left: Census) ->
 
 @pytest.mark.needs("pid_namespace")
 def test_an_expectation_that_failed_is_gone_to(monkeypatch: pytest.MonkeyPatch, nothing_left: Census) -> None:
-    monkeypatch.setitem(rules.FROM_INSIDE, signal.SIGTERM, ENDED)
+    monkeypatch.setitem(first_process.FROM_INSIDE, signal.SIGTERM, first_process.Effect.ENDED)
 
     async def script(app: PaneApp, pilot: Pilot[None]) -> None:
         app.pane.begin_named("pid1", stepping=False)
