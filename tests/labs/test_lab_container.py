@@ -248,7 +248,7 @@ def test_closing_it_early_at_any_event_leaves_nothing(monkeypatch, nothing_left:
 
 @pytest.mark.needs("root")
 def test_nobody_is_told_what_of_a_container_is_left_out(nobody: Runner):
-    done = nobody("nsview", "lab", "container", "--json")
+    done = nobody("nsview", "lab", "container", "--json", timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     left_out = [each for each in found["findings"] if each["verdict"] == "left out"]

@@ -127,8 +127,8 @@ def _begun(stack: ExitStack, spec: Spec) -> tuple[Child | None, Told]:
 
 
 def outsider() -> Child:
-    """A process outside that the attempts are aimed at."""
-    return launch(Spec(args=("sleep", "infinity"), stdio=Stdio.NULL))
+    """A process outside that the attempts are aimed at; it ends with us, however that is."""
+    return launch(Spec(args=("sleep", "infinity"), stdio=Stdio.NULL, pdeathsig=signal.SIGKILL))
 
 
 def refusals_counted(child: Child) -> int | None:
