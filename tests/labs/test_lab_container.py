@@ -11,7 +11,7 @@ from leftovers import Census
 from nobody import Runner
 
 from nsview import cli
-from nsview.labs.container import experiment, inside, stages, terminal
+from nsview.labs.container import experiment, inside, stages, terminal, trials
 from nsview.labs.container.attempts import ATTEMPTS, Attempt, Held, filtered, foreseen, holding
 from nsview.labs.container.contained import contained
 from nsview.labs.container.description import described
@@ -227,6 +227,25 @@ def test_a_container_other_than_described_is_told_and_the_command_ends_with_1(mo
     verdicts = {each["key"]: each["verdict"] for each in (*found["findings"], *found["conclusions"])}
     told = {key for key, verdict in verdicts.items() if verdict == "otherwise"}
     assert told == {f"{other.key}.wrong", f"finished.{other.key}.wrong", "every-stage-is-in-force"}
+
+
+@confined
+def test_where_python_cannot_run_inside_the_stages_are_asked_all_the_same(monkeypatch):
+    real = experiment.with_program
+    monkeypatch.setattr(experiment, "with_program", lambda spec: replace(real(spec), args=("/nowhere",)))
+    found = perform(LAB, Setting())
+    assert not found.failed
+    assert finding(found, "part.program").verdict is Verdict.LEFT_OUT
+    assert conclusion(found, "every-stage-is-in-force").verdict is Verdict.AS_EXPECTED
+    assert not [each for each in found.findings if each.key.startswith("attempt.")]
+
+
+def test_a_program_inside_that_ends_without_answers_is_told_with_its_last_words(nothing_left: Census):
+    with (
+        launch(Spec(args=("sh", "-c", "echo so it is >&2"), stdio=Stdio.PIPE)) as child,
+        pytest.raises(OSError, match="so it is"),
+    ):
+        trials.ask(child, ["signal"], trials.aim(os.getpid(), {}))
 
 
 # ---- the end ----

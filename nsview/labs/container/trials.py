@@ -76,8 +76,9 @@ def ask(child: Child, keys: Sequence[str], aimed: Aim) -> dict[str, str]:
     with suppress(BrokenPipeError):  # what became of it is told below
         os.write(child.stdin, aimed.line([*keys]).encode())
     with os.fdopen(child.stdout, "rb", closefd=False) as told:
-        answers = told.readline().decode().rstrip("\n").split("\t")
-    if len(answers) != len(keys):
+        line = told.readline().decode()
+    answers = line.rstrip("\n").split("\t")
+    if not line.endswith("\n") or len(answers) != len(keys):
         raise OSError(f"the program inside ended before it had answered: {_last_words(child)}")
     return dict(zip(keys, answers, strict=True))
 
