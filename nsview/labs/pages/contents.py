@@ -19,7 +19,7 @@ def contents(documents: Sequence[Document]) -> str:
             "same tables of flags, rules and namespaces as everything else that nsview says; what is answered is read "
             "back from the kernel: ✓ as expected, ✗ otherwise, – left out for want of privilege or support. What was "
             "measured is told as medians with their quartiles. A page is the run of a command, which anybody may run "
-            "and doubt:"
+            "and doubt; for these pages it had priority over what else went on (nice -10):"
         ],
         ["```sh", *(f"{command(each)}" for each in documents), "```"],
         table(
