@@ -81,6 +81,13 @@ def test_nothing_is_there_that_is_not_made(make: ModuleType) -> None:
     assert {path.name for path in PAGES.iterdir() if path.is_file()} == wanted | {"make.py"}
 
 
+@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda path: path.name)
+def test_every_file_that_a_page_shows_or_links_is_there(page: Path) -> None:
+    targets = re.findall(r"\]\(([\w./-]+)[)#]", page.read_text())
+    assert targets
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
 @pytest.mark.parametrize("text", [PAGES / "README.md", *TEXTS], ids=lambda path: path.name)
 def test_every_link_to_a_place_leads_to_an_anchor(text: Path) -> None:
     links = re.findall(r'\]\(([\w./-]*)#([^\s")]+)(?: "[^"]*")?\)', text.read_text())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nsview.labs.pages.markdown import table, text
+from nsview.labs.pages.markdown import picture, table, text
 from nsview.labs.pages.page import Document, command, machine, outcome
 
 
@@ -30,6 +30,11 @@ def contents(documents: Sequence[Document]) -> str:
             ),
         ),
         [f"Run on {text('; '.join(runs))}. [fork and clone](../fork-and-clone.md) tells the subject by these results."],
+        [
+            "In nsview they run step by step (`9`): the lab waits where there is something to look at, and the tree of "
+            "processes and the difference of parent and child are there to look with."
+        ],
+        [picture("A lab in nsview, waiting at a scene", "../../screenshots/labs-120x40.svg")],
         ["## What follows"],
         *(
             [
