@@ -43,7 +43,7 @@ class Screen:
             fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
             self._started = time.perf_counter()
             self._process = subprocess.Popen(
-                command, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, **env}, start_new_session=True
+                command, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True
             )
         except BaseException:
             os.close(self._master)

@@ -5,6 +5,7 @@ Each sample is of a program started anew, which is alone on the machine but for 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -47,7 +48,10 @@ class _Scene:
 
     def screen(self, name: str) -> Screen:
         """Start a program."""
-        env = {"XDG_CONFIG_HOME": str(self.home), "HOME": str(self.home), "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+        # A home of its own, also where sudo says who asked: nothing of theirs is read or written.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
+        homes = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"), str(self.home))
+        env |= {**homes, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         return Screen(self._command(name), env, self.setting.stop)
 
     def _command(self, name: str) -> list[str]:

@@ -44,6 +44,16 @@ def contestants(document: Any, row: str) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in found["contestants"]}
 
 
+def failures(document: Any) -> dict[str, str]:
+    """Who failed in which row, and what it said."""
+    return {
+        f"{row['name']}: {each['name']}": each["why"]
+        for row in document["rows"]
+        for each in row["contestants"]
+        if each["state"] == "failed"
+    }
+
+
 def assert_measured(document: Any, row: str, samples: int, *, but: frozenset[str] = frozenset()) -> None:
     found = contestants(document, row)
     assert list(found) == [each.name for each in find(row).contestants]
@@ -282,8 +292,9 @@ def test_plain_c_that_does_something_else_is_no_yardstick(
 def test_without_root_each_does_what_it_may_and_the_rest_is_said(nobody: Runner, nothing_left: Census) -> None:
     rows = ("spawn", "namespaces", "parent", "container", "snapshot")
     done = nobody("nsview", "bench", *rows, "--quick", "--samples", "1", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
     document = json.loads(done.stdout)
+    assert failures(document) == {}
+    assert (done.returncode, done.stderr) == (0, "")
     assert document["machine"]["euid"] == 65534
     for row in ("spawn", "namespaces", "parent"):
         assert_measured(document, row, 1)

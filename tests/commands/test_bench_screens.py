@@ -85,7 +85,7 @@ def test_births_are_counted(nothing_left: Census) -> None:
 def test_a_screens_work_is_its_cpu_time_and_that_of_its_children(nothing_left: Census) -> None:
     used = "import os, time\nwhile time.process_time() < 0.2: pass\nif os.fork(): os.wait()\nelse:\n"
     used += " while time.process_time() < 0.2: pass\n os._exit(0)\nprint('ready', flush=True)\ninput()"
-    with Screen([sys.executable, "-c", used], {}, Stop()) as screen:
+    with Screen([sys.executable, "-c", used], os.environ, Stop()) as screen:
         screen.first_paint(re.compile(b"ready"))
         before = screen.cpu()
         assert before >= 380_000_000  # the child's in whole ticks
