@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from signal import SIGCHLD
@@ -45,17 +45,26 @@ def run(_setting: Setting) -> Generator[Event, None, None]:
 
 
 def _experiments() -> Generator[Event, None, None]:
+    for part in PARTS:
+        yield from part()
+
+
+def _things() -> Generator[Event, None, None]:
     for thing in THINGS:
         flag = BY_NAME[f"CLONE_{thing.name}"]
         yield Stage(flag.name, flag.does)
         yield from _seen(thing, flag, True)
         yield from _seen(thing, flag, False)
         yield from _after_exec(thing, flag)
-    yield from _thread()
-    yield from _ruin()
+
+
+def _needing() -> Generator[Event, None, None]:
     yield Stage("Flags that need others", "Sent as they are, though the rules say that the kernel refuses them.")
     for name in ("SIGHAND", "THREAD"):
         yield _alone(BY_NAME[f"CLONE_{name}"])
+
+
+def _without() -> Generator[Event, None, None]:
     yield Stage("Without any flag", "What fork copies is the table of descriptors, not the open files behind it.")
     yield from _seen(OFFSET, None, True)
     yield from _seen(OFFSET_APART, None, False)
@@ -179,3 +188,7 @@ def _alone(flag: Flag) -> Finding:
     done = f"make a child with {flag.name} and no other flag"
     key = f"{flag.short.lower()}.alone"
     return judged(key, done, told, said, "" if expected is None else expected.rule.why, flag.name)
+
+
+PARTS: tuple[Callable[[], Generator[Event, None, None]], ...] = (_things, _thread, _ruin, _needing, _without)
+"""In the order of the lab."""
