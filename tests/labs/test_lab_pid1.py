@@ -151,7 +151,7 @@ def test_there_is_something_to_look_at(report: Report) -> None:
 
 @pytest.mark.needs("root", "userns")
 def test_nobody_may_run_the_lab_of_process_1_in_a_user_namespace(nobody: Runner) -> None:
-    done = nobody("nsview", "lab", "pid1", "--json")
+    done = nobody("nsview", "lab", "pid1", "--json", timeout=600)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert {finding["key"]: finding["verdict"] for finding in told["findings"]} == dict.fromkeys(KEYS, "as expected")

@@ -226,7 +226,7 @@ def test_closing_a_part_after_any_event_leaves_nothing(part, monkeypatch, nothin
 
 @pytest.mark.needs("root")
 def test_nobody_may_run_it(nobody: Runner):
-    done = nobody("nsview", "lab", "sharing", "--json")
+    done = nobody("nsview", "lab", "sharing", "--json", timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {each["key"]: each["verdict"] for each in json.loads(done.stdout)["findings"]}
     assert found["vm.with"] == found["fs.without"] == found["thread.exec"] == "as expected"

@@ -201,7 +201,7 @@ def test_at_each_scene_both_are_there(nothing_left: Census) -> None:
 
 @pytest.mark.needs("root")
 def test_nobody_may_run_it(nobody: Runner) -> None:
-    done = nobody("nsview", "lab", "stack", "--json")
+    done = nobody("nsview", "lab", "stack", "--json", timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert {each["key"]: each["verdict"] for each in told["findings"]} == dict.fromkeys(KEYS, "as expected")
