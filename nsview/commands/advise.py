@@ -137,7 +137,7 @@ def told(advice: Advice, asker: Asker, room: int) -> Iterator[str]:
 def _parts(advice: Advice) -> Iterator[tuple[str, list[str]]]:
     yield "wanted", [f"{want.name}: {want.says}{f' ({want.means})' if want.means else ''}" for want in advice.wants]
     if advice.added:
-        yield "and so", [f"{each.want.name}, for {each.rule.why} ({each.rule.name})" for each in advice.added]
+        yield "and so", [f"{each.want.name}, because {each.rule.why} ({each.rule.name})" for each in advice.added]
     plan = advice.plan
     if plan is None:
         yield "cannot be", [_problem(problem) for problem in advice.problems]
