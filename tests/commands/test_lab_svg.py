@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,21 +56,31 @@ def test_pictures_stand_beneath_one_another(measuring: None, tmp_path: Path) -> 
     assert float(root.attrib["height"]) == float(second.attrib["y"]) + float(second.attrib["height"])
 
 
+@pytest.fixture
+def passable(tmp_path: Path) -> Iterator[Path]:
+    """A directory that anybody may reach, as long as the test lasts."""
+    opened = [directory for directory in tmp_path.parents if directory.stat().st_uid == os.geteuid()][:-1]
+    before = [(directory, stat.S_IMODE(directory.stat().st_mode)) for directory in (tmp_path, *opened)]
+    for directory, mode in before:
+        directory.chmod(mode | 0o011)
+    yield tmp_path
+    for directory, mode in before:
+        directory.chmod(mode)
+
+
 @pytest.mark.needs("root")
 def test_under_sudo_it_belongs_to_who_called_sudo(
-    measuring: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    measuring: None, monkeypatch: pytest.MonkeyPatch, passable: Path
 ) -> None:
     monkeypatch.setenv("SUDO_UID", str(NOBODY))
-    monkeypatch.chdir(tmp_path)
-    for directory in (tmp_path, *tmp_path.parents[:3]):  # pytest's are root's own; a path from there needs none of them
-        if directory.stat().st_uid == os.geteuid() and directory != Path("/tmp"):
-            directory.chmod(0o755)
-    os.chown(tmp_path, NOBODY, NOBODY)
-    assert cli.main(["lab", "one", "--svg", "a.svg"]) == 0
-    assert (tmp_path / "a.svg").stat().st_uid == NOBODY
-    os.chown(tmp_path, 0, 0)
-    assert cli.main(["lab", "one", "--svg", "b.svg"]) == 2
-    assert sorted(os.listdir(tmp_path)) == ["a.svg"]
+    theirs, roots = passable / "theirs", passable / "roots"
+    for directory in (theirs, roots):
+        directory.mkdir(mode=0o755)
+    os.chown(theirs, NOBODY, NOBODY)
+    assert cli.main(["lab", "one", "--svg", str(theirs / "a.svg")]) == 0
+    assert (theirs / "a.svg").stat().st_uid == NOBODY
+    assert cli.main(["lab", "one", "--svg", str(roots / "a.svg")]) == 2
+    assert os.listdir(roots) == []
 
 
 @pytest.mark.parametrize(
