@@ -34,7 +34,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Measure each figure of the design beside every peer that is installed: all in turns, in one run. "
         "Prints medians, quartiles, ratios, and whether the aim is met. Ends with 1 when a contestant failed.",
     )
-    parser.add_argument("rows", nargs="*", type=_row, metavar="ROW", help="what to measure; without it all rows are, in some minutes")
+    parser.add_argument(
+        "rows", nargs="*", type=_row, metavar="ROW", help="what to measure; without it all rows are, in some minutes"
+    )
     parser.add_argument("--list", action="store_true", help="list the rows, their aims, and who takes part")
     parser.add_argument(
         "--quick", action="store_true", help="fewer samples, a crowd of 1,000 and a parent of 256M: seconds"
