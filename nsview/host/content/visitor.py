@@ -51,7 +51,7 @@ def read_by_owner(namespace: int) -> Any:
 
 def _visited(owner: int, namespace: int, reading: str) -> Any:
     fds = (owner, namespace)
-    command = [sys.executable, "-m", "nsview.host.content.visitor", reading, *map(str, fds)]
+    command = [sys.executable, "-P", "-m", "nsview.host.content.visitor", reading, *map(str, fds)]
     try:
         done = subprocess.run(command, pass_fds=fds, stdin=subprocess.DEVNULL, capture_output=True)
     except OSError as error:  # Python may live where this user cannot go

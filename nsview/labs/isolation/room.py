@@ -87,7 +87,7 @@ def _answer(told: dict[str, Any]) -> Any:
 def host() -> Iterator[Host]:
     """A stand-in, in those namespaces of its own that there are; LaunchError where that is refused."""
     own = frozenset(kind.name for kind in KINDS if kind.name in HARMED and there_is(kind.proc))
-    spec = Spec(args=(sys.executable, "-m", "nsview.labs.isolation.subject"))
+    spec = Spec(args=(sys.executable, "-P", "-m", "nsview.labs.isolation.subject"))
     spec = replace(spec, **{"namespaces": own, **unprivileged(own)})
     with tempfile.TemporaryDirectory(prefix="nsview-lab-") as directory, talking_to(spec) as subject:
         yield Host(subject, directory)

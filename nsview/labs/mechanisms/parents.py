@@ -25,7 +25,7 @@ class Parent:
     def __init__(self, size: int, huge: bool = False) -> None:
         self.size = size
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nsview.labs.mechanisms.subject", str(size), *(["huge"] if huge else [])],
+            [sys.executable, "-P", "-m", "nsview.labs.mechanisms.subject", str(size), *(["huge"] if huge else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
