@@ -25,7 +25,6 @@ def test_modules_in_the_directory_one_stands_in_are_not_imported(words: tuple[st
     for module in ("nsview/__init__.py", "spawner/__init__.py", "json.py", "signal.py"):
         (here / module).parent.mkdir(parents=True, exist_ok=True)
         (here / module).write_text(f"open({str(marks)!r}, 'a').write({module!r})\nraise SystemExit(3)\n")
-    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
-    done = subprocess.run([NSVIEW, *words], cwd=here, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([NSVIEW, *words], cwd=here, capture_output=True, text=True, check=False)
     assert not marks.exists(), marks.read_text()
     assert done.returncode == 0, done.stdout + done.stderr
