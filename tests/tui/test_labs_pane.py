@@ -605,6 +605,19 @@ def test_a_lab_is_run_thoroughly_only_if_that_is_asked_for(
     play(script)
 
 
+@pytest.mark.needs("pid_namespace")
+async def test_launches_whose_orphans_are_reaped_take_nothing_from_a_lab(nothing_left: Census) -> None:
+    async with running() as (app, _pilot):
+        app.run_lab("pid1", False)
+        run = pane_of(app).run
+        assert run is not None
+        while run.report is None:
+            app.launcher.reap()
+            await asyncio.sleep(0.005)
+        assert run.report.error is None
+        assert not run.report.failed
+
+
 def test_a_scene_whose_processes_are_gone_is_waited_at_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()

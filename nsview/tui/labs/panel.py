@@ -116,7 +116,7 @@ class LabsPanel(Vertical):
     | `f` | the next expectation that failed |
     | `y` | copy what was told, as text |
 
-    `nsview lab NAME` does the same in a terminal.
+    `nsview lab NAME` does the same in a terminal. What a lab measures is kept: `nsview advise` quotes it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

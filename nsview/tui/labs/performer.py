@@ -105,10 +105,10 @@ class Performer:
         try:
             report = perform(lab, setting, tell)
         except _Stopped:
-            self._post(self.Over(Report(lab, tuple(events)), stopped=True))
+            self._post(self.Over(Report(lab, tuple(events), setting=setting), stopped=True))
         except Exception as error:
             told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            self._post(self.Broken(Report(lab, tuple(events), told)))
+            self._post(self.Broken(Report(lab, tuple(events), told, setting)))
             raise
         else:
             self._post(self.Over(report, stopped=False, unkept=_kept(report)))
