@@ -17,6 +17,7 @@ from screen import DEADLINE
 from textual.app import App
 
 _KEPT = Path(__file__).parent / "golden"
+_WRITING = os.environ.get("NSVIEW_GOLDEN") == "write"  # asked before a test sees to its own environment
 
 
 def screen_text(app: App[Any]) -> str:
@@ -29,7 +30,7 @@ def assert_golden(app: App[Any], name: str) -> None:
     """Compare the screen with the one kept as ``name`` for its size."""
     kept = _KEPT / f"{name}-{app.size.width}x{app.size.height}.txt"
     text = screen_text(app)
-    if os.environ.get("NSVIEW_GOLDEN") == "write":
+    if _WRITING:
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(text)
     assert kept.exists(), f"no screen is kept as {kept.name}: write it with NSVIEW_GOLDEN=write, and look at it"
@@ -42,7 +43,7 @@ async def comes_to_golden(app: App[Any], name: str) -> None:
     The ends of scrollbars are left out: an eighth of a line depends on which of two layouts came first.
     """
     kept = _KEPT / f"{name}-{app.size.width}x{app.size.height}.txt"
-    if os.environ.get("NSVIEW_GOLDEN") == "write":
+    if _WRITING:
         before, unchanged = "", monotonic()
         while monotonic() - unchanged < 1:
             await asyncio.sleep(0.05)
