@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 
-from nsview.labs.lab import Conclusion, Finding, Verdict
+from nsview.labs.lab import Conclusion, Event, Finding, Verdict
 
 
 def verdict(right: bool) -> Verdict:
@@ -39,3 +40,16 @@ def concluded(
     if not asked:
         return Conclusion(key, "Nothing follows: none of it could be asked here.", Verdict.LEFT_OUT)
     return Conclusion(key, says, verdict(all(each.verdict is Verdict.AS_EXPECTED for each in asked)), numbers or {})
+
+
+def with_conclusions(
+    experiments: Generator[Event, None, None], conclude: Callable[[list[Finding]], Iterable[Event]]
+) -> Generator[Event, None, None]:
+    """What is told of experiments, then what follows from their findings; closed early, it closes them."""
+    findings: list[Finding] = []
+    with closing(experiments):
+        for event in experiments:
+            if isinstance(event, Finding):
+                findings.append(event)
+            yield event
+    yield from conclude(findings)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
 
 from nsview.labs.isolation import ways
 from nsview.labs.isolation.looks import LOOKS, Look
 from nsview.labs.isolation.room import Host, Pair, Refused, host, pair, there_is
+from nsview.labs.judging import with_conclusions
 from nsview.labs.lab import Conclusion, Event, Finding, Scene, Setting, Stage, Verdict
 from spawner import LaunchError
 from spawner.namespaces import KINDS, NamespaceKind
@@ -22,13 +22,7 @@ def run(setting: Setting) -> Generator[Event, None, None]:
     """Each kind in turn, all with one stand-in for the host."""
     try:
         with host() as stand_in:
-            findings: list[Finding] = []
-            with closing(_one_by_one(stand_in)) as told:
-                for event in told:
-                    if isinstance(event, Finding):
-                        findings.append(event)
-                    yield event
-            yield from _concluded(findings)
+            yield from with_conclusions(_one_by_one(stand_in), _concluded)
             yield from ways.compared(stand_in, setting)
     except LaunchError as error:
         why = f"{error}; in our own namespaces a child could harm what is not the lab's"

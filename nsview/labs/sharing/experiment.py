@@ -7,12 +7,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing
 from pathlib import Path
 from signal import SIGCHLD
 
 from nsview.host import kcmp
-from nsview.labs.judging import judged, left_out
+from nsview.labs.judging import judged, left_out, with_conclusions
 from nsview.labs.lab import Event, Finding, Scene, Setting, Stage
 from nsview.labs.parent import Parent, parent
 from nsview.labs.sharing.conclusions import ONE, TWO, conclusions
@@ -35,13 +34,7 @@ DEADLINE = 30.0
 
 def run(_setting: Setting) -> Generator[Event, None, None]:
     """One throw-away parent for each question: what is shared would show in the next."""
-    findings: list[Finding] = []
-    with closing(_experiments()) as told:
-        for event in told:
-            if isinstance(event, Finding):
-                findings.append(event)
-            yield event
-    yield from conclusions(findings)
+    yield from with_conclusions(_experiments(), conclusions)
 
 
 def _experiments() -> Generator[Event, None, None]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import mmap
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
 
-from nsview.labs.judging import judged, left_out
+from nsview.labs.judging import judged, left_out, with_conclusions
 from nsview.labs.lab import Event, Finding, Scene, Setting, Stage
 from nsview.labs.parent import Parent, parent
 from nsview.labs.stack.conclusions import conclusions
@@ -30,13 +29,7 @@ _WITHIN = "it returned and ended with status 0; its parent lives, and made anoth
 
 def run(_setting: Setting) -> Generator[Event, None, None]:
     """Tell it; nothing is left of it when closed early."""
-    findings: list[Finding] = []
-    with closing(_experiments()) as told:
-        for event in told:
-            if isinstance(event, Finding):
-                findings.append(event)
-            yield event
-    yield from conclusions(findings)
+    yield from with_conclusions(_experiments(), conclusions)
 
 
 def _experiments() -> Generator[Event, None, None]:
