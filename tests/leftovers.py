@@ -7,6 +7,7 @@ name, so that a difference says what was left and not just how much.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -108,6 +109,20 @@ def mounts() -> Found:
     return {fields[0]: f"mount {fields[4]}" for fields in _mountinfo()}
 
 
+_MADE_BY = re.compile(r"/nsview-(\d+)-(\d+)-\d+")
+
+
+def _is_of_another(group: str) -> bool:
+    """Whether a group's name is of a process that lives and is neither ours nor below us: another run of nsview."""
+    for pid, start_time in _MADE_BY.findall(group):
+        maker = _stat(pid)
+        if maker is not None and maker.start_time == int(start_time):
+            while maker is not None and maker.pid != os.getpid():
+                maker = _stat(str(maker.ppid))
+            return maker is None
+    return False
+
+
 def cgroups() -> Found:
     """The groups that could be ours: below our own in any hierarchy, or named for us (others come and go)."""
     own = {line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines()}
@@ -117,7 +132,7 @@ def cgroups() -> Found:
             for directory in _directories(fields[4]):
                 path = directory.removeprefix(fields[4])
                 below = any(path.startswith(f"{group}/") for group in own if group != "/")
-                if below or "nsview" in path or "spawner" in path:
+                if (below or "nsview" in path or "spawner" in path) and not _is_of_another(path):
                     found[directory] = f"cgroup {directory}"
     return found
 
