@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import signal
 from contextlib import closing
 from dataclasses import replace
@@ -28,8 +27,6 @@ from spawner.first_process import Effect
 from spawner.flags import BY_NAME
 
 LAB = find("pid1")
-EACH = 4 if "NSVIEW_VM" in os.environ else 1
-"""After which events it is closed early: all, but on the emulated machine, where a launch takes a second."""
 PARTS = experiment.PARTS
 KEYS = {key for part in PARTS for key in part.keys}
 
@@ -136,7 +133,7 @@ def test_closed_after_any_event_the_lab_of_process_1_leaves_nothing(
     monkeypatch.setattr(experiment, "conclusions", lambda heard: ())
     events = list(begin(LAB, Setting()))
     assert {event.key for event in events if isinstance(event, Finding)} == {*part.keys}
-    for last in range(0, len(events), EACH):
+    for last in range(len(events)):
         with closing(begin(LAB, Setting())) as told:
             for at, _ in enumerate(told):
                 if at == last:

@@ -22,8 +22,6 @@ from nsview.labs.table import find
 from spawner.flags import BY_NAME
 
 LAB = find("sharing")
-EACH = 4 if "NSVIEW_VM" in os.environ else 1
-"""After which events it is closed early: all, but on the emulated machine, where a launch takes a second."""
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +214,7 @@ def test_closing_a_part_after_any_event_leaves_nothing(part, monkeypatch, nothin
     monkeypatch.setattr(experiment, "THINGS", [each for each in THINGS if each.name == "SYSVSEM"])
     monkeypatch.setattr(experiment, "conclusions", lambda findings: ())
     count = sum(1 for _ in begin(LAB, Setting()))
-    for last in range(0, count, EACH):
+    for last in range(count):
         told = begin(LAB, Setting())
         for _ in range(last + 1):
             next(told)

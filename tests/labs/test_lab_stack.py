@@ -25,8 +25,6 @@ from spawner.mechanism import WAYS, Stack
 from spawner.spec import Mechanism
 
 LAB = find("stack")
-EACH = 4 if "NSVIEW_VM" in os.environ else 1
-"""After which events it is closed early: all, but on the emulated machine, where a launch takes a second."""
 KEYS = {
     *("own.vm", "own.copy", "own.none"),
     *(f"size.{size}" for size in experiment.SIZES),
@@ -181,7 +179,7 @@ def test_closed_after_any_event_it_leaves_nothing(
     monkeypatch.setattr(experiment, "conclusions", lambda findings: ())
     count = sum(1 for _ in begin(LAB, Setting()))
     assert count > 1
-    for last in range(0, count, EACH):
+    for last in range(count):
         with closing(begin(LAB, Setting())) as told:
             for at, _ in enumerate(told):
                 if at == last:

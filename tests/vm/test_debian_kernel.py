@@ -42,7 +42,7 @@ ON_AN_INITRAMFS = ("test_root_*.py", "test_files_tree.py", "test_traps_mounts.py
 """What depends on the root being attached to something, or not."""
 
 
-def run(*arguments: str, timeout: float = 3700) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, timeout: float = 2500) -> subprocess.CompletedProcess[str]:
     """Run tests/vm/run, but let what is skipped there be skipped: an older kernel lacks what it lacks."""
     env = {name: value for name, value in os.environ.items() if name != "NSVIEW_NO_SKIP"}
     command = [str(CHECKOUT / ".venv/bin/python"), str(RUN), *arguments]
@@ -63,7 +63,7 @@ def test_the_labs_are_answered_as_expected_there(capsys: pytest.CaptureFixture[s
     faulthandler.cancel_dump_traceback_later()
     files = [str(path.relative_to(CHECKOUT)) for path in sorted(LABS.glob("test_lab_*.py"))]
     assert files
-    done = run("--timeout", "3600", "-q", "--tb=short", "--durations=25", *files)
+    done = run("--timeout", "2400", "-m", "answers", "-q", "--tb=short", "--durations=8", *files)
     with capsys.disabled():
         print(f"\n{done.stdout[done.stdout.rfind('short test summary') :]}")
     assert done.returncode == 0, done.stdout[-20000:] + done.stderr
