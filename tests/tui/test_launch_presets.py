@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import fields, replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def test_thread_like_child_shares_until_it_executes(nothing_left: Census) -> Non
 @pytest.mark.needs("time_namespace")
 def test_a_day_ahead_is_a_day_further(nothing_left: Census) -> None:
     with launch(planned(PRESET_OF["day-ahead"], "cat /proc/uptime")) as child:
-        ahead = float(told(child).split()[0]) - float(Path("/proc/uptime").read_text().split()[0])
+        ahead = Decimal(told(child).split()[0]) - Decimal(Path("/proc/uptime").read_text().split()[0])
         child.wait()
     assert DAY - 60 < ahead <= DAY
 
