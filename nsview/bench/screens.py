@@ -111,17 +111,22 @@ def _contest(scene: _Scene, take: Callable[[_Scene, str, int], list[float]], not
     return Contest({name: partial(entry, name) for name in ("nsview", "htop", "btop")}, scene.lacks, note)
 
 
+def _paints(scene: _Scene, name: str, count: int) -> list[float]:
+    taken: list[float] = []
+    for _ in range(count):
+        with scene.screen(name) as screen:
+            taken.append(screen.first_paint(scene.names))
+    return taken
+
+
 def paint(setting: Setting, stack: ExitStack) -> Contest:
     """From the start until a process is on the screen."""
+    return _contest(_scene(setting, stack, crowded=False), _paints, "the machine as it is")
 
-    def take(scene: _Scene, name: str, count: int) -> list[float]:
-        taken: list[float] = []
-        for _ in range(count):
-            with scene.screen(name) as screen:
-                taken.append(screen.first_paint(scene.names))
-        return taken
 
-    return _contest(_scene(setting, stack, crowded=False), take, "the machine as it is")
+def paint_crowded(setting: Setting, stack: ExitStack) -> Contest:
+    """The same with a crowd."""
+    return _contest(_scene(setting, stack), _paints, f"{setting.processes:,} idle processes beside what runs anyway")
 
 
 def _keys(scene: _Scene, name: str, count: int) -> list[float]:
@@ -145,20 +150,29 @@ def keys_while_born(setting: Setting, stack: ExitStack) -> Contest:
     return _contest(_scene(setting, stack, rate=_BIRTHS), _keys, note)
 
 
+def _refreshes(scene: _Scene, name: str, count: int) -> list[float]:
+    told: list[float] = []
+    taken: list[float] = []
+    with scene.born(told), scene.screen(name) as screen:
+        screen.first_paint(scene.names)
+        screen.settle(_SETTLING * scene.interval)
+        for _ in range(count):
+            before = screen.cpu()
+            seconds = screen.settle(_WATCHED * scene.interval)
+            taken.append((screen.cpu() - before) / seconds * scene.interval)
+    scene.check(told)
+    return taken
+
+
 def refresh(setting: Setting, stack: ExitStack) -> Contest:
-    """CPU time for each refresh."""
-
-    def take(scene: _Scene, name: str, count: int) -> list[float]:
-        taken: list[float] = []
-        with scene.screen(name) as screen:
-            screen.first_paint(scene.names)
-            screen.settle(_SETTLING * scene.interval)
-            for _ in range(count):
-                before = screen.cpu()
-                seconds = screen.settle(_WATCHED * scene.interval)
-                taken.append((screen.cpu() - before) / seconds * scene.interval)
-        return taken
-
+    """CPU time for each refresh, with a crowd."""
     scene = _scene(setting, stack)
     note = f"{setting.processes:,} idle processes beside what runs anyway; a refresh every {scene.interval:g} s"
-    return _contest(scene, take, note)
+    return _contest(scene, _refreshes, note)
+
+
+def refresh_while_born(setting: Setting, stack: ExitStack) -> Contest:
+    """The same while processes are born."""
+    scene = _scene(setting, stack, rate=_BIRTHS)
+    note = f"{setting.processes:,} idle processes, {_BIRTHS:,.0f} born a second; a refresh every {scene.interval:g} s"
+    return _contest(scene, _refreshes, note)

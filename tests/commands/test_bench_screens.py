@@ -23,12 +23,13 @@ from nsview.bench.stop import Stop
 
 @pytest.mark.needs("root", "cc")
 def test_each_screen_is_measured_in_a_pty_of_its_own(nothing_left: Census) -> None:
-    document = json_of("bench", "refresh", "keys", "keys-births", "paint", "--quick", "--samples", "1")
-    for row in ("refresh", "keys", "keys-births", "paint"):
+    rows = ("refresh", "refresh-births", "keys", "keys-births", "paint", "paint-crowded")
+    document = json_of("bench", *rows, "--quick", "--samples", "1")
+    for row in rows:
         assert_measured(document, row, 1)
     notes = {row["name"]: row["note"] for row in document["rows"]}
     assert "1,000 idle processes" in notes["keys"]
-    assert "1,000 born a second" in notes["keys-births"]
+    assert all("1,000 born a second" in notes[f"{row}-births"] for row in ("refresh", "keys"))
     untold = [aim for row in document["rows"] for aim in row["aims"] if row["name"] != "paint"]
     assert {aim["verdict"] for aim in untold} == {"not told"}
     assert all("this was of 1,000" in aim["why"] for aim in untold)
