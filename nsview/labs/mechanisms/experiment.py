@@ -7,7 +7,8 @@ from contextlib import closing
 
 from nsview.host import kcmp
 from nsview.labs.chart.scale import value_text
-from nsview.labs.lab import Axis, Conclusion, Event, Finding, Measurement, Scene, Setting, Stage, Verdict
+from nsview.labs.judging import left_out, verdict
+from nsview.labs.lab import Axis, Conclusion, Event, Finding, Measurement, Scene, Setting, Stage
 from nsview.labs.mechanisms.measuring import PLAIN, SIX, TIME, WAYS, Times, by_namespaces, by_size, series, sizes
 from nsview.labs.mechanisms.parents import MIB, Parent, mapping_of, page_tables, parents
 from nsview.labs.mechanisms.subject import PROGRAM, SUBPROCESS
@@ -37,12 +38,7 @@ def run(setting: Setting) -> Generator[Event, None, None]:
 
 
 def _judged(key: str, done: str, expected: str, answered: str, right: bool, why: str = "") -> Finding:
-    verdict = Verdict.AS_EXPECTED if right else Verdict.OTHERWISE
-    return Finding(key, done, expected, answered, verdict, why)
-
-
-def _unknown(key: str, done: str, expected: str, why: str) -> Finding:
-    return Finding(key, done, expected, "?", Verdict.LEFT_OUT, why)
+    return Finding(key, done, expected, answered, verdict(right), why)
 
 
 # ---- what is copied ----
@@ -62,7 +58,7 @@ def _looked_into(parent: Parent) -> Generator[Event, None, None]:
         name = PLAIN if way == "plain" else way
         with parent.holding(way) as child:
             if child is None:
-                yield _unknown(f"{_key(name)}.memory", f"hold a child of {name}", "held", "it could not be made here")
+                yield left_out(f"{_key(name)}.memory", f"hold a child of {name}", "held", "it could not be made here")
                 continue
             yield Scene(f"A child of {name}, before execve", parent.pid, child, "memory: shared, or a copy?")
             shares = kcmp.compare(parent.pid, child)["VM"]
@@ -89,7 +85,7 @@ def _looked_into(parent: Parent) -> Generator[Event, None, None]:
                 )
     for way in (Mechanism.VFORK, Mechanism.POSIX_SPAWN):
         why = f"{way}: {TABLE[way].cost}; a child of it cannot be held, so this follows from CLONE_VM's above"
-        yield _unknown(f"{_key(way)}.memory", f"hold a child of {way}", "the parent's own memory", why)
+        yield left_out(f"{_key(way)}.memory", f"hold a child of {way}", "the parent's own memory", why)
     if "fork" in tables:
         yield Conclusion(
             "fork-copies-page-tables-not-pages",
@@ -115,7 +111,7 @@ def _same_memory(key: str, name: str, expected: bool, answer: bool | None, why: 
     done = f"{name}: ask kcmp(2) whether parent and child have one memory"
     if answer is None:
         why = "kcmp(2) does not tell here: it takes CONFIG_KCMP, and the rights of ptrace"
-        return _unknown(f"{key}.memory", done, words[expected], why)
+        return left_out(f"{key}.memory", done, words[expected], why)
     return _judged(f"{key}.memory", done, words[expected], words[answer], answer is expected, why)
 
 
@@ -135,7 +131,7 @@ def _written(parent: Parent) -> Generator[Event, None, None]:
     with parent.holding(str(Mechanism.FORK)) as child:
         if child is None:
             done = "write beside a child of fork"
-            yield _unknown("write.after-fork", done, f"at least {WRITTEN}", "it could not be held")
+            yield left_out("write.after-fork", done, f"at least {WRITTEN}", "it could not be held")
             return
         faults = parent.ask("write", 0, WRITTEN)["faults"]
         yield Scene("The parent has written", parent.pid, child, "memory: what was shared is the parent's alone now")
@@ -160,7 +156,7 @@ def _huge(rounds: int) -> Generator[Event, None, None]:
             why = (
                 f"the kernel gave {huge // MIB} MiB of them (/sys/kernel/mm/transparent_hugepage/enabled, free memory)"
             )
-            yield _unknown("huge.fork", done, "faster than with small pages", why)
+            yield left_out("huge.fork", done, "faster than with small pages", why)
             return
         times: Times = {}
         for _ in range(rounds):
@@ -192,7 +188,7 @@ def _measured(wanted: Sequence[int], rounds: int) -> Generator[Event, None, None
     with parents(tuple(wanted)) as made:
         for size in wanted[len(made) :]:
             done = f"measure from a parent of {size // MIB} MiB"
-            yield _unknown(f"size.{size // MIB}-mib", done, "measured", "there is not that much memory available")
+            yield left_out(f"size.{size // MIB}-mib", done, "measured", "there is not that much memory available")
         if not made:
             return
         call, whole = by_size(made, rounds)
