@@ -26,7 +26,9 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from bittty import Board
-from ui import COLUMNS, DEADLINE, ROWS, Screen
+
+from nsview.bench.screen import COLUMNS, DEADLINE, LINES, Screen
+from nsview.bench.stop import Stop
 
 F5, LEAVE, HOME, DOWN, UP = b"\x1b[15~", b"\x1d", b"\x1b[H", b"\x1b[B", b"\x1b[A"
 
@@ -47,13 +49,13 @@ class Watched(Screen):
     """nsview in its pty, and what its screen shows."""
 
     def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
-        super().__init__(command, env)
-        self.board = Board(width=COLUMNS, height=ROWS)
+        super().__init__(command, os.environ | env, Stop())
+        self.board = Board(width=COLUMNS, height=LINES)
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def watch(self, seconds: float) -> None:
         """Take in what it writes within so many seconds; returns after the first piece."""
-        self.board.parser.feed(self._decoder.decode(self.read(seconds)))
+        self.board.parser.feed(self._decoder.decode(self.heard(seconds)))
 
     def until(self, condition: Callable[[], object]) -> None:
         """Take in what it writes until the condition holds; raises TimeoutError."""
@@ -66,10 +68,6 @@ class Watched(Screen):
     def shows(self, text: str) -> bool:
         """Whether a text is on the screen."""
         return text in self.board.capture_text()
-
-    def write(self, keys: bytes) -> None:
-        """Type."""
-        os.write(self.master, keys)
 
     @property
     def cursor(self) -> str:
@@ -117,7 +115,7 @@ def measure(line: str, count: int, seconds: float) -> dict[str, float]:
                 screen.until(lambda: screen.shows("F5 Launch"))
             screen.write(HOME)
             screen.until(lambda: screen.cursor == "1")
-            programs = children(screen.process.pid)
+            programs = children(screen.pid)
             bytes_before, cpu_before = sum(map(written, programs)), screen.cpu()
             began, times, dice = time.perf_counter(), [], random.Random(7)
             while time.perf_counter() - began < seconds:
@@ -132,7 +130,7 @@ def measure(line: str, count: int, seconds: float) -> dict[str, float]:
                 "key to paint p95, ms": quantiles(times, n=20)[-1],
                 "longest, ms": max(times),
                 "read, MB/s": (sum(map(written, programs)) - bytes_before) / took / 1e6,
-                "share of a core, %": 100 * (screen.cpu() - cpu_before) / took,
+                "share of a core, %": 100 * (screen.cpu() - cpu_before) / 1e9 / took,
             }
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from nsview.bench.stop import Stop
 
-_LINES, _COLUMNS = 40, 120
+LINES, COLUMNS = 40, 120
 _QUIET = 0.03
 """Seconds of silence before a key is pressed."""
-_DEADLINE = 60.0
+DEADLINE = 60.0
 _PATIENCE = 0.2
 """Seconds between two looks whether an end was asked for."""
 _NS = 1e9
@@ -40,7 +40,7 @@ class Screen:
         self._wrote = b""
         self._master, slave = pty.openpty()
         try:
-            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
             self._started = time.perf_counter()
             self._process = subprocess.Popen(
                 command, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True
@@ -56,7 +56,7 @@ class Screen:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        end = time.perf_counter() + _DEADLINE
+        end = time.perf_counter() + DEADLINE
         # What it still writes as it ends must not fill the pty: it would wait for us.
         while self._process.poll() is None:
             self._read(0.05)
@@ -69,26 +69,35 @@ class Screen:
         seen = b""
         while not names.search(seen):
             self._in_time(self._started, "never showed a process")
-            seen = seen[-4096:] + self._heard(_PATIENCE)
+            seen = seen[-4096:] + self.heard(_PATIENCE)
         return (time.perf_counter() - self._started) * _NS
 
     def settle(self, seconds: float) -> float:
         """Read what it writes for so long; return how long that was, in seconds."""
         began = time.perf_counter()
         while (left := began + seconds - time.perf_counter()) > 0:
-            self._heard(min(left, _PATIENCE))
+            self.heard(min(left, _PATIENCE))
         return time.perf_counter() - began
 
     def key(self, key: bytes) -> float:
         """Press a key when the program has been silent for a while: nanoseconds until it began to write its answer."""
         began = time.perf_counter()
-        while self._heard(_QUIET):
+        while self.heard(_QUIET):
             self._in_time(began, "was never silent")
         began = time.perf_counter()
-        os.write(self._master, key)
-        while not self._heard(_PATIENCE):
+        self.write(key)
+        while not self.heard(_PATIENCE):
             self._in_time(began, "did not answer a key")
         return (time.perf_counter() - began) * _NS
+
+    def write(self, keys: bytes) -> None:
+        """Type keys."""
+        os.write(self._master, keys)
+
+    @property
+    def pid(self) -> int:
+        """The program's process."""
+        return self._process.pid
 
     def cpu(self) -> int:
         """Return nanoseconds of CPU time used so far by the program, and by what it waited for.
@@ -104,13 +113,13 @@ class Screen:
         if self._process.poll() is not None:
             self._read(0)  # what it wrote before
             what = f"ended with {self._process.returncode}"
-        elif time.perf_counter() - began < _DEADLINE:
+        elif time.perf_counter() - began < DEADLINE:
             return
         last = " ".join(_ESCAPES.sub(b" ", self._wrote).decode(errors="replace").split())
         raise TimeoutError(f"{os.path.basename(self._command[0])} {what}; its last words: {last[-_LAST:] or 'none'}")
 
-    def _heard(self, seconds: float) -> bytes:
-        """Return what it writes next within so many seconds, unless we are asked to end."""
+    def heard(self, seconds: float) -> bytes:
+        """Return what it writes next, no bytes when it is silent for so many seconds; unless we are asked to end."""
         self._stop.check()
         return self._read(seconds)
 
