@@ -44,11 +44,3 @@ def readable(pidfd: int, timeout: int | None = 0) -> bool:
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
     return bool(poller.poll(timeout))
-
-
-def signal_name(number: int) -> str:
-    """A signal's symbol such as SIGTERM, or what it is where it has none."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

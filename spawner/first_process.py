@@ -8,6 +8,8 @@ from __future__ import annotations
 import signal
 from enum import StrEnum
 
+from spawner.signals import signal_name
+
 
 class Effect(StrEnum):
     """What became of a process that a signal was sent to."""
@@ -43,8 +45,7 @@ def to_process_1(number: int, *, from_above: bool) -> str:
 def told() -> str:
     """Say it to who makes a pid namespace."""
     above, inside = (
-        " and ".join(signal.Signals(number).name for number in sorted(table)) or "none"
-        for table in (FROM_ABOVE, FROM_INSIDE)
+        " and ".join(signal_name(number) for number in sorted(table)) or "none" for table in (FROM_ABOVE, FROM_INSIDE)
     )
     return (
         f"It is spared signals that it has no handler for: from outside only {above} act, from inside {inside}; and it "

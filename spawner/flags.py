@@ -51,7 +51,7 @@ class Flag:
 
     @property
     def still_shared(self) -> str:
-        """Of a new namespace, what is shared all the same, as a sentence; empty for other flags."""
+        """Of a new namespace, what is shared all the same; empty for other flags."""
         kind = namespaces.BY_FLAG.get(self.bit)
         return "" if kind is None else kind.still_shared
 

@@ -12,12 +12,12 @@ from spawner import _native, thread
 from spawner.birth import Birth
 from spawner.child import Child, index_of
 from spawner.compile import compile_spec
-from spawner.ending import signal_name
 from spawner.errors import LaunchError, SpecError
 from spawner.mechanism import CLEAR_SIGHAND, SIGHAND
 from spawner.parts.network import UNCONNECTED
 from spawner.plan import Networker, Plan
 from spawner.program import NOT_HERE
+from spawner.signals import signal_name
 from spawner.spec import Mechanism, Spec, Stdio
 from spawner.stdio import Streams, open_streams
 from spawner.thread import undisturbed

@@ -14,7 +14,7 @@ class NamespaceKind:
 
     ``letter`` is unshare(1)'s short option, ``name`` the OCI runtime-spec's word, ``proc`` the link in
     /proc/PID/ns, ``flag`` the CLONE_NEW* bit, ``isolates`` what a member no longer shares with outsiders,
-    ``still_shared`` what it still does, near as that may seem: a sentence.
+    ``still_shared`` what it still does, near as that may seem.
     """
 
     letter: str
@@ -34,7 +34,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x00020000,
         "CLONE_NEWNS",
         "the tree of mounts",
-        "Files written; mounts below a shared one.",
+        "files written; mounts below a shared one",
     ),
     NamespaceKind(
         "n",
@@ -43,7 +43,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x40000000,
         "CLONE_NEWNET",
         "links, addresses, routes, sockets, ports",
-        "Unix sockets named by a path; a socket that is open already stays where it was made.",
+        "Unix sockets named by a path; a socket that is open already stays where it was made",
     ),
     NamespaceKind(
         "p",
@@ -52,7 +52,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x20000000,
         "CLONE_NEWPID",
         "process ids",
-        "Signals from outside reach its processes, which have pids there too.",
+        "signals from outside reach its processes, which have pids there too",
     ),
     NamespaceKind(
         "U",
@@ -61,7 +61,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x10000000,
         "CLONE_NEWUSER",
         "user and group ids, capabilities",
-        "Outside, a file that it makes belongs to the id that its own is mapped to.",
+        "outside, a file that it makes belongs to the id that its own is mapped to",
     ),
     NamespaceKind(
         "u",
@@ -70,7 +70,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x04000000,
         "CLONE_NEWUTS",
         "host name and domain name",
-        "The kernel: uname(2) tells the same release, version and machine.",
+        "the kernel: uname(2) tells the same release, version and machine",
     ),
     NamespaceKind(
         "i",
@@ -79,7 +79,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x08000000,
         "CLONE_NEWIPC",
         "System V IPC and POSIX message queues",
-        "Files mapped MAP_SHARED, POSIX shared memory among them; pipes and sockets.",
+        "files mapped MAP_SHARED, POSIX shared memory among them; pipes and sockets",
     ),
     NamespaceKind(
         "C",
@@ -88,7 +88,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x02000000,
         "CLONE_NEWCGROUP",
         "the root of the cgroup tree",
-        "The tree: in a mount made before, each group has its whole path; the limits above it hold.",
+        "the tree: in a mount made before, each group has its whole path; the limits above it hold",
     ),
     NamespaceKind(
         "T",
@@ -97,7 +97,7 @@ KINDS: tuple[NamespaceKind, ...] = (
         0x00000080,
         "CLONE_NEWTIME",
         "offsets of the monotonic and boot-time clocks",
-        "The real-time clock: CLOCK_REALTIME is one for all.",
+        "the real-time clock: CLOCK_REALTIME is one for all",
     ),
 )
 """In the order of the ``mnpUuiCT`` column."""

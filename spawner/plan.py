@@ -9,6 +9,7 @@ from enum import IntFlag
 from typing import Protocol
 
 from spawner.oci import Veth
+from spawner.signals import signal_name
 from spawner.spec import Mechanism, Stdio
 
 
@@ -351,14 +352,17 @@ class Plan:
         """The call that makes the child, as strace would print it."""
         match self.mechanism:
             case Mechanism.CLONE3:
-                signal = f", exit_signal={self.exit_signal}"
-                return f"clone3({{flags={self.flags_text or 0}{signal}}})"
+                return f"clone3({{flags={self.flags_text or 0}, exit_signal={self._exit_signal_text or 0}}})"
             case Mechanism.CLONE:
-                return f"clone(flags={'|'.join(filter(None, (self.flags_text, str(self.exit_signal))))})"
+                return f"clone(flags={'|'.join(filter(None, (self.flags_text, self._exit_signal_text))) or 0})"
             case Mechanism.FORK | Mechanism.FORK_UNSHARE:
                 return "fork()"
             case other:
                 return f"{other}()"
+
+    @property
+    def _exit_signal_text(self) -> str:
+        return signal_name(self.exit_signal) if self.exit_signal else ""
 
     def __str__(self) -> str:
         width = len(str(max(len(self.steps) - 1, 0)))

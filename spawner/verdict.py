@@ -9,10 +9,11 @@ from contextlib import suppress
 
 from spawner import _native
 from spawner.causes import explain
-from spawner.ending import WALL, killed_by, signal_name
+from spawner.ending import WALL, killed_by
 from spawner.errors import LaunchError
 from spawner.image import PASSED_OVER, Image
 from spawner.plan import Plan
+from spawner.signals import signal_name
 
 
 def refused(plan: Plan, label: str, index: int | None, number: int, path: str | None = None) -> LaunchError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from nsview.host.attribute import Attribute
 from nsview.host.process import PinnedProcess
+from spawner.signals import signal_name
 
 _BITS = 64
 
@@ -47,25 +47,10 @@ def _mask(text: str | None) -> int | None:
     return None if text is None else int(text, 16)
 
 
-def signal_name(number: int) -> str:
-    """Return a signal's name: SIGTERM, SIGRTMIN+3, ``signal 33`` for one that has none."""
-    if number in {*signal.Signals}:
-        return signal.Signals(number).name
-    beyond = number - signal.SIGRTMIN
-    return f"SIGRTMIN+{beyond}" if 0 < beyond <= signal.SIGRTMAX - signal.SIGRTMIN else f"signal {number}"
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name.removeprefix("SIG")
-    except ValueError:
-        # 32 and 33 are glibc's own; real-time signals have no names of their own between the two ends.
-        return f"RTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else str(number)
-
-
 def names_of(mask: int) -> tuple[str, ...]:
     """Name the signals in ``mask`` without SIG, the lowest first. Pure."""
-    return tuple(_name(bit + 1) for bit in range(_BITS) if mask >> bit & 1)
+    names = (signal_name(bit + 1) for bit in range(_BITS) if mask >> bit & 1)
+    return tuple(name.removeprefix("SIG").removeprefix("signal ") for name in names)
 
 
 def words(mask: int | None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len, set_cell_size
 
 
@@ -11,6 +13,14 @@ def fitted(text: str, width: int, right: bool = False) -> str:
     if length > width:
         return set_cell_size(text, width - 1) + "…" if width > 0 else ""
     return " " * (width - length) + text if right else text + " " * (width - length)
+
+
+def breakable(call: str) -> str:
+    """Part the flags of a traced call by blanks, so that a line may end after each; strings stay as they are."""
+    return _STRING_OR_BAR.sub(lambda found: " | " if found[0] == "|" else found[0], call)
+
+
+_STRING_OR_BAR = re.compile(r'"(?:[^"\\]|\\.)*"|\|')
 
 
 def amount(number: float | None) -> str:

@@ -16,6 +16,7 @@ from spawner.errors import Problem
 from spawner.flags import format_mask
 from spawner.plan import At, Bearing, Named, Out, Packed, Preparation, Result, Slot, Strings
 from spawner.program import NOT_HERE, vectors
+from spawner.signals import signal_name
 from spawner.spec import Spec, Stdio
 
 _TIOCSCTTY = Named(0x540E, "TIOCSCTTY")
@@ -68,7 +69,7 @@ def signals(draft: Draft) -> None:
         handled = 0 if draft.flags & ways.CLEAR_SIGHAND else draft.facts.caught
         numbers = {number for number in range(1, 65) if handled >> (number - 1) & 1} | set(_FOREVER_IGNORED)
         for number in sorted(numbers):
-            name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+            name = signal_name(number)
             draft.add(
                 f"default {name}",
                 "rt_sigaction",

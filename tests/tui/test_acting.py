@@ -30,7 +30,6 @@ from leftovers import until as blocking_until
 from screen import SIZES, until
 from textual.widgets import Button, Input, OptionList
 
-from nsview.host.signals import signal_name
 from nsview.host.snapshot import take
 from nsview.tui.acting.picking import PickDialog
 from nsview.tui.acting.signal_picker import SignalPicker
@@ -40,6 +39,7 @@ from nsview.tui.acting.whom import Scope
 from nsview.tui.acting.wording import started
 from nsview.tui.processes.table import ProcTable
 from spawner import Spec
+from spawner.signals import signal_name
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -22,7 +22,7 @@ class Polling(Stoppable):
     not told, and a fork's ``parent`` is the parent at the first look. ``look``: makes a snapshot.
     """
 
-    describes_itself = "guessed by looking again and again; short-lived processes are missed"
+    describes_itself = "guessed, short lives are missed"
 
     def __init__(self, interval: float = INTERVAL, look: Callable[[], Snapshot] = take) -> None:
         """Take the first look."""

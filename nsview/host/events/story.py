@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from nsview.host.events.event import LOST, Event
 from nsview.host.lives import Life, Lives
-from nsview.host.signals import signal_name
 from nsview.host.text import printable
 from nsview.host.users import user_name
+from spawner.signals import signal_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def run(setting: Setting) -> Generator[Event, None, None]:
 
 def _one_by_one(stand_in: Host) -> Generator[Event, None, None]:
     for kind in KINDS:
-        yield Stage(kind.flag_name, f"Isolates: {kind.isolates}. Still shared: {kind.still_shared}")
+        yield Stage(kind.flag_name, f"Isolates: {kind.isolates}. Still shared: {kind.still_shared}.")
         looks = LOOKS[kind.name].all
         if not there_is(kind.proc):
             why = f"this kernel has no {kind.name} namespaces"

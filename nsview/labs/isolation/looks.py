@@ -97,7 +97,7 @@ LOOKS: dict[str, Looks] = {
         },
         {
             "leaks": Look(
-                "Files written",
+                "files written",
                 "the child writes a file; the host reads it",
                 "no such file",
                 "the host reads what the child wrote",
@@ -161,7 +161,7 @@ LOOKS: dict[str, Looks] = {
         },
         {
             "leaks": Look(
-                "Signals from outside",
+                "signals from outside",
                 "the host sends SIGUSR1, which the child has blocked and looks for by sigpending(2)",
                 "no signal waits",
                 "the signal waits",
@@ -230,7 +230,7 @@ LOOKS: dict[str, Looks] = {
         },
         {
             "leaks": Look(
-                "Files mapped MAP_SHARED",
+                "files mapped MAP_SHARED",
                 "both map one file with MAP_SHARED; the child writes to its memory, the host looks at its own",
                 "two memories",
                 "the host sees what the child wrote",

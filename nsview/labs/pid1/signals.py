@@ -11,8 +11,8 @@ from nsview.labs.pid1.part import Heard, finding
 from nsview.labs.pid1.subject import CATCHABLE
 from nsview.labs.pid1.talk import Subject, stopped, subject_in, until
 from nsview.labs.pid1.words import names, worded
-from spawner.ending import signal_name
 from spawner.first_process import FROM_ABOVE, STANDARD, Effect, by_default, to_process_1
+from spawner.signals import signal_name
 
 
 def from_inside(heard: Heard) -> Generator[Event, None, None]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from nsview.host.signals import signal_name
 from spawner.first_process import Effect
+from spawner.signals import signal_name
 
 
 def worded(actions: Mapping[int, str]) -> str:

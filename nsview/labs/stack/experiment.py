@@ -11,9 +11,9 @@ from nsview.labs.lab import Event, Finding, Scene, Setting, Stage
 from nsview.labs.parent import Parent, parent
 from nsview.labs.stack.conclusions import conclusions
 from nsview.labs.stack.standing import MAIN, NOT_TOLD, Standing, standing
-from spawner.ending import signal_name
 from spawner.flags import BY_NAME
 from spawner.mechanism import WAYS, Stack
+from spawner.signals import signal_name
 from spawner.spec import Mechanism
 
 KIB = 1024

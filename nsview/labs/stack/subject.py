@@ -16,9 +16,9 @@ from nsview.labs.stack.standing import standing
 from spawner import Child, LaunchError, Mechanism, Spec, SpecError, Stdio, calls, launch
 from spawner import _native as native
 from spawner.calls import Run, call
-from spawner.ending import signal_name
 from spawner.exit import Exit
 from spawner.flags import bits
+from spawner.signals import signal_name
 
 _PROT_READ_WRITE = 3
 _CLONE_ARGS = struct.Struct("=8Q")  # flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls

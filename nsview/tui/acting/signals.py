@@ -6,8 +6,8 @@ import signal
 from dataclasses import dataclass
 
 from nsview.host.model import Identity
-from nsview.host.signals import signal_name
 from nsview.tui.acting.held import Held
+from spawner.signals import signal_name
 
 END_SHOWS_WITHIN = 200
 """Milliseconds we wait for a process to end of a signal before we say that it has not."""

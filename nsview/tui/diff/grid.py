@@ -255,13 +255,12 @@ class DiffGrid(LineList):
             self.look("diff--attribute") if differs else plain,
         )
         child = self.look("diff--child") if differs else plain
-        if row.section == "sharing":
-            both = fitted(SHARING[row.same], 2 * sizes.value + 1)
-            yield Segment(both + " ", self._value(row.parent, child))
-        else:
-            for value, style in ((row.parent, plain), (row.child, child)):
-                text = numbered(value, self._ordinals, sizes.bare)
-                yield Segment(brief(text, sizes.value) + " ", self._value(value, style))
+        if row.section == "sharing":  # one answer for both, and no amount between them
+            yield Segment(fitted(SHARING[row.same], 2 * sizes.value + sizes.delta + 2), self._value(row.parent, child))
+            return
+        for value, style in ((row.parent, plain), (row.child, child)):
+            text = numbered(value, self._ordinals, sizes.bare)
+            yield Segment(brief(text, sizes.value) + " ", self._value(value, style))
         yield Segment(fitted(printable(row.delta or ""), sizes.delta, right=True), self.look("diff--delta"))
 
     def _value(self, value: str | None, style: Style) -> Style:

@@ -145,7 +145,7 @@ def widths(lines: Sequence[Line], width: int) -> Widths:
     delta = min(max((cell_len(text) for text in deltas), default=1), max(8, width // 5))
     attribute = max((cell_len(row.attribute) for row in rows), default=0)
     # A namespace's number has ten digits: two of them come before the names of attributes.
-    attribute = min(max(attribute, len("attribute")), width * 7 // 20, max(len("attribute"), width - 25 - delta))
+    attribute = min(max(attribute, len("attribute")), width * 7 // 20, max(len("attribute"), width - 23 - delta))
     value = max(4, (width - MARK_WIDTH - attribute - delta - 3) // 2)
     return Widths(attribute, value, delta, value < len("#99 uts:[4026531838]"))
 

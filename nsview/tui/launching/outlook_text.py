@@ -7,6 +7,7 @@ from textual.content import Content
 from nsview.advice.advice import Advice
 from nsview.advice.telling import in_brief
 from nsview.host.text import printable
+from nsview.tui.cell_text import breakable
 from nsview.tui.launching.form import Outlook
 from nsview.tui.launching.sections import Row, Shape, told
 from spawner import Plan
@@ -15,7 +16,7 @@ from spawner.flags import STAYS, Flag
 
 def about_flag(flag: Flag) -> Content:
     """What a clone flag does, what of a new namespace is shared all the same, and what execve leaves of it."""
-    still = f"Still shared: {flag.still_shared}" if flag.still_shared else ""
+    still = f"Still shared: {flag.still_shared}." if flag.still_shared else ""
     after = "" if flag.after_exec == STAYS else f"After exec: {flag.after_exec}"
     told = " ".join(filter(None, (flag.does, flag.besides, still)))
     return Content.assemble((flag.name, "bold"), f" {told} ", (after, "dim"))
@@ -49,7 +50,7 @@ def plan_text(plan: Plan, advice: Advice | None = None) -> Content:
     for title, text in in_brief(advice) if advice is not None else ():
         lines.append(Content.assemble((f"{title} ", "$text-muted italic"), (printable(text), "dim")))
     lines += [Content.styled(f"note: {note}", "$text-warning") for note in plan.notes]
-    lines.append(Content.styled(plan.birth.replace("|", " | "), "$text-accent"))  # a line may end after each
+    lines.append(Content.styled(breakable(plan.birth), "$text-accent"))
     width = len(str(len(plan.steps)))
     phase = ""
     for index, step in enumerate(plan.steps):
@@ -57,5 +58,5 @@ def plan_text(plan: Plan, advice: Advice | None = None) -> Content:
         phase = step.phase
         if head:
             lines.append(Content.styled(head, "$text-muted italic"))
-        lines.append(Content.assemble((f"{index:{width}} ", "dim"), printable(str(step))))
+        lines.append(Content.assemble((f"{index:{width}} ", "dim"), printable(breakable(str(step)))))
     return Content("\n").join(lines)

@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from spawner import Exit
+from spawner.signals import signal_name
 
 if TYPE_CHECKING:
     from nsview.tui.launching.launched import Launched
@@ -27,11 +28,6 @@ def launch_ending(launched: Launched) -> str:
     if kills and end.signal == signal.SIGKILL:
         return f"OOM-killed (SIGKILL{'' if kills == 1 else f', and {kills - 1} more in its cgroup'})"
     return ending(end) + (f", {kills} OOM-killed in its cgroup" if kills else "")
-
-
-def signal_name(number: int) -> str:
-    """Return a signal's name, ``signal 50`` for one that has none."""
-    return signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
 
 
 _STOPPED = {"T": "stopped", "t": "stopped by a tracer"}

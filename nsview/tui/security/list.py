@@ -118,7 +118,7 @@ class SecurityList(LineList):
 
     def header_strip(self, width: int) -> Strip:
         """Draw the columns' headings."""
-        text = f"     {fitted('what', self._name_width(width))} why, or its value"
+        text = f"     {fitted('what', self._name_width(width))} why, or value"
         return Strip([Segment(fitted(text, width), self.look("lines--header"))], width)
 
     def line_strip(self, index: int, width: int, cursor: bool) -> Strip:

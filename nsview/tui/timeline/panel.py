@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from nsview.host.text import printable
+from nsview.tui.cell_text import breakable
 from nsview.tui.desk import Desk
 from nsview.tui.launching.held_facts import Changes
 from nsview.tui.launching.holding import places
@@ -219,7 +220,7 @@ class Timeline(Vertical):
         elif isinstance(line, PhaseLine):
             text = heading_words(line)
         elif isinstance(line, StepLine) and launched is not None:
-            text = "\n".join(filter(None, (traced(line), why(line, launched.plan))))
+            text = "\n".join(filter(None, (breakable(traced(line)), why(line, launched.plan))))
         self.query_one("#timeline-step", Static).update(text)
         changes = self._changes_of(line) if isinstance(line, StepLine) else None
         box = self.query_one(ChangesList)

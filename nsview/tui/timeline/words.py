@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from nsview.host.difference import DiffRow
 from nsview.host.text import printable
+from nsview.tui.cell_text import breakable
 from nsview.tui.launching.held_facts import Changes
 from nsview.tui.launching.launched import Launched, Run
 from nsview.tui.launching.wording import condition
@@ -170,7 +171,7 @@ def change_words(row: DiffRow) -> str:
 def details(line: StepLine, launched: Launched) -> Iterator[tuple[str, str]]:
     """Tell all that is known of a step: what, and its words."""
     plan, event = launched.plan, line.event
-    yield "call", traced(line)
+    yield "call", breakable(traced(line))
     if event is not None:
         yield "began", f"{duration(event.start_ns)} after launch() was called ({event.start_ns} ns)"
         if event.duration_ns is not None:
