@@ -17,6 +17,8 @@ Answer = TypeVar("Answer")
 
 _Jobs = SimpleQueue[tuple[Future[Any], Callable[[], Any]]]
 
+_NAME = "spawner"
+
 _idle: list[_Jobs] = []  # append and pop are atomic
 
 os.register_at_fork(after_in_child=_idle.clear)  # the threads stay behind
@@ -31,9 +33,14 @@ def call(job: Callable[[], Answer]) -> Answer:
         jobs = _idle.pop()
     except IndexError:
         jobs = SimpleQueue()
-        threading.Thread(target=_serve, args=(jobs,), name="spawner", daemon=True).start()
+        threading.Thread(target=_serve, args=(jobs,), name=_NAME, daemon=True).start()
     jobs.put((future, job))
     return future.result()
+
+
+def native_ids() -> list[int]:
+    """Kernel's ids of the threads that live as long as the process: the parents of what is made in them."""
+    return [one.native_id for one in threading.enumerate() if one.name == _NAME and one.native_id is not None]
 
 
 def undisturbed(job: Callable[[], None]) -> None:
@@ -53,7 +60,7 @@ def undisturbed(job: Callable[[], None]) -> None:
 
     late: BaseException | None = None
     try:
-        threading.Thread(target=once, name="spawner").start()
+        threading.Thread(target=once, name="spawner once").start()
     except RuntimeError:  # there is no thread to be had: then with what may come
         once()
     except BaseException as error:  # noqa: BLE001 - a handler's, and the thread may run or not

@@ -86,7 +86,7 @@ class NsviewApp(App[None]):
         """
         super().__init__()
         self._settings = settings
-        self.desk = desk = Desk(self, read_only=read_only, interval=interval)
+        self.desk = desk = Desk(self, read_only=read_only, interval=interval, tell=self._tell)
         self.collector = desk.collector
         self.panes = Panes(desk, whole)
         self._to_select: Identity | None = desk.me
@@ -228,6 +228,9 @@ class NsviewApp(App[None]):
     @on(Collector.Failed)
     def _collector_failed(self, message: Collector.Failed) -> None:
         self.notify(printable(str(message)), severity="error", markup=False)
+
+    def _tell(self, words: str) -> None:
+        self.query_one(HeaderLine).tell(words)
 
     @on(ProcTable.ViewChanged)
     def _arrange(self, message: ProcTable.ViewChanged) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nsview.tui.launching.launched import Launched
     from nsview.tui.launching.launcher import Launcher
     from nsview.tui.launching.launches import Launches
+    from nsview.tui.launching.under_way import UnderWay
 
 _CAP_SYS_ADMIN = 21
 
@@ -69,12 +70,21 @@ class Desk:
     the app by posting :class:`GoTo`, :class:`Compare` or :class:`Release`.
     """
 
-    def __init__(self, app: App[None], *, read_only: bool = False, interval: float = 1.0) -> None:
+    def __init__(
+        self,
+        app: App[None],
+        *,
+        read_only: bool = False,
+        interval: float = 1.0,
+        tell: Callable[[str], object] = lambda _words: None,
+    ) -> None:
+        """``tell`` is called with what the launcher is at, where that takes long; with nothing when it is done."""
         self.read_only = read_only
         """Whether acting on processes, and launching, is switched off."""
         self.privileged = is_privileged()
         self.me: Identity = (os.getpid(), start_time_of(os.getpid()))
-        self._post = app.post_message
+        self._app = app
+        self._tell = tell
         self.collector = Collector(app, interval=interval)
         self.ordinals = Ordinals()
         """The numbers of namespaces, ``#1`` the machine's own: the same in every pane."""
@@ -92,7 +102,16 @@ class Desk:
     def launcher(self) -> Launcher:
         """Who launches: made when it is first asked for."""
         place = "acting.read_only:ReadOnlyLauncher" if self.read_only else "launching.launcher:Launcher"
-        return cast("Launcher", find(f"nsview.tui.{place}")(self._post))
+        return cast("Launcher", find(f"nsview.tui.{place}")(self._app.post_message, self._asked))
+
+    def _asked(self) -> None:
+        """Look how long the launcher takes for what it was asked."""
+        self._under_way.begin()
+
+    @cached_property
+    def _under_way(self) -> UnderWay:
+        make = find("nsview.tui.launching.under_way:UnderWay")
+        return cast("UnderWay", make(self._app, self.launcher, self._tell))
 
     @cached_property
     def launches(self) -> Launches:

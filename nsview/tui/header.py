@@ -48,7 +48,8 @@ class HeaderLine(Static):
         self._clock = time.monotonic()
         self._counted: Snapshot | None = None
         self._namespaces = 0
-        self._said: Content | None = None
+        self._parts: list[str] = []
+        self._told = ""
         self._due: Timer | None = None
 
     def show(self, snapshot: Snapshot, running: int, ended: int, paused: bool, reference: str, rootless: bool) -> None:
@@ -77,13 +78,25 @@ class HeaderLine(Static):
         parts.append(
             f"{'nsview itself' if wide else 'self'} {share:.1f}%" + (f" {amount(own.rss)}" if own is not None else "")
         )
-        first, self._said = self._said is None, Content("  ").join(map(Content, parts))
+        first, self._parts = not self._parts, parts
         if first:
             self._say()
-        elif self._due is None:
+        else:
+            self._say_soon()
+
+    def tell(self, words: str) -> None:
+        """Show what is under way and takes its time, from now on; nothing for nothing."""
+        if words != self._told:
+            self._told = words
+            self._say_soon()
+
+    def _say_soon(self) -> None:
+        if self._due is None:
             self._due = self.set_timer(AFTER_THE_ROWS, self._say)
 
     def _say(self) -> None:
         self._due = None
-        if self._said is not None and self._said != self.content:
-            self.update(self._said, layout=False)
+        name, *rest = self._parts
+        said = Content("  ").join(map(Content, filter(None, (name, printable(self._told), *rest))))
+        if said != self.content:
+            self.update(said, layout=False)

@@ -13,14 +13,15 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from textual.message import Message
 
 from nsview.network import Connector
-from nsview.tui.launching import held_facts, orphans
+from nsview.tui.launching import held_facts, orphans, unborn
 from nsview.tui.launching.held_facts import Changes, Look
 from nsview.tui.launching.holding import Hold, Stops, planned, waiting
 from nsview.tui.launching.launched import Launched, Run
@@ -29,6 +30,14 @@ from spawner.child import exit_from_pidfd
 
 END_WITHIN = 0.25
 """Seconds that programs get to end by themselves after SIGHUP, when the UI is left."""
+
+
+class Doing(NamedTuple):
+    """What the launcher waits for: in words, since when (time.monotonic()), and the child that goes on, if one does."""
+
+    words: str
+    since: float
+    child: Child | None
 
 
 class LauncherMessage(Message):
@@ -89,11 +98,17 @@ class SignalFailed(LauncherMessage):
 class Launcher:
     """The thread and what the UI may ask of it; every method but close() returns at once.
 
-    ``post`` is called in the thread with each message. close() ends every child and all its descendants.
+    ``post`` is called in the thread with each message, ``asked`` in the caller's when something was asked for. close()
+    ends every child and all its descendants.
     """
 
-    def __init__(self, post: Callable[[LauncherMessage], object]) -> None:
+    def __init__(self, post: Callable[[LauncherMessage], object], asked: Callable[[], object] = lambda: None) -> None:
         self._post = post
+        self._asked = asked
+        self.doing: Doing | None = None
+        """What it waits for now."""
+        self._open = 0
+        self._counting = threading.RLock()
         self._work: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll = select.poll()
@@ -169,15 +184,46 @@ class Launcher:
             self._thread.join()
             return
         self._ask(lambda: None)
-        self._thread.join()
+        self._thread.join(END_WITHIN)
+        while self._thread.is_alive():
+            self._hurry()
+            self._thread.join(END_WITHIN)
         orphans.adopt(False)
         os.close(self._wake)
 
-    # In the thread.
+    def _hurry(self) -> None:
+        """Kill the child that the thread waits for, which may hang in execve (a network disk, FUSE)."""
+        doing = self.doing
+        if doing is None:
+            return
+        if doing.child is not None:
+            with suppress(ProcessLookupError):
+                doing.child.signal(signal.SIGKILL)
+        elif self._thread.native_id is not None:
+            unborn.kill(self._thread.native_id, [child.pid for child in [*self._children.values()]])
 
     def _ask(self, work: Callable[[], object]) -> None:
+        with self._counting:
+            self._open += 1
         self._work.put(work)
         os.eventfd_write(self._wake, 1)
+        if threading.current_thread() is not self._thread:
+            self._asked()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was asked for is not done yet."""
+        return self._open > 0
+
+    # In the thread.
+
+    @contextmanager
+    def _waiting(self, words: str, child: Child | None = None) -> Iterator[None]:
+        self.doing = Doing(words, time.monotonic(), child)
+        try:
+            yield
+        finally:
+            self.doing = None
 
     def _run(self) -> None:
         try:
@@ -198,6 +244,8 @@ class Launcher:
             except queue.Empty:
                 return
             work()
+            with self._counting:
+                self._open -= 1
 
     def _launch(
         self,
@@ -209,7 +257,8 @@ class Launcher:
         try:
             plan, goal, stop = planned(spec, hold, breakpoints)
             before = self._look_at(os.getpid(), None) if stop is not None else None
-            child = launch(plan, hold=stop, network=Connector())
+            with self._waiting(f"launching {os.path.basename(spec.args[0])}"):
+                child = launch(plan, hold=stop, network=Connector())
         except SpecError as error:
             self._post(Failed(spec, problems=error.problems))
             return
@@ -249,7 +298,8 @@ class Launcher:
         # A step that fails ends the child and closes its pidfd, so stop watching that before.
         self._drop(child)
         try:
-            how(child)
+            with self._waiting(f"{child.pid} goes on", child):
+                how(child)
         except LaunchError as error:
             end = Exit(None, None, False, None)
             self._change(number, trouble=error, exit=end, ended_before=first if error.index is None else error.index)
@@ -325,7 +375,8 @@ class Launcher:
         """Do one round: each Spec once, so that what slows the machine for a while slows all of them."""
         try:
             plans = plans or tuple(compile_spec(spec) for spec in specs)
-            runs = tuple((*done, _run(plan)) for plan, done in zip(plans, runs, strict=True))
+            with self._waiting("launching again"):
+                runs = tuple((*done, _run(plan)) for plan, done in zip(plans, runs, strict=True))
         except (SpecError, OSError) as error:
             tell(Tried(count, runs, error))
             return
