@@ -15,6 +15,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from nsview.host.text import printable
+from nsview.tui.cell_text import breakable
 from nsview.tui.launching.held_facts import Changes
 from nsview.tui.launching.launched import Launched
 from nsview.tui.launching.wording import condition
@@ -127,9 +128,11 @@ class MechanismChoice(_Choice):
 
 
 def obstacle(spec: Spec) -> str:
-    """Say why a Spec cannot be launched; empty where it can."""
+    """Say why a Spec cannot be launched, the first reason and how many more; empty where it can."""
     try:
         compile_spec(spec)
     except SpecError as error:
-        return "; ".join(problem.message for problem in error.problems)
+        first, *others = (problem.message for problem in error.problems)
+        more = f"; and {len(others)} more reason{'s' if len(others) > 1 else ''}" if others else ""
+        return breakable(first) + more
     return ""
