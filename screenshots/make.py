@@ -100,17 +100,18 @@ async def picking(app: NsviewApp, pilot: Ui) -> None:
     """The launch panel with a container filled in."""
     app.use_preset("container")
     await until(pilot, lambda: app.query_one("#preset", Select).value == "container")
-    await seconds(1)
+    await seconds(4)
 
 
 async def refused(app: NsviewApp, pilot: Ui) -> None:
     """A combination that the kernel refuses."""
     app.use_preset("only-mount")
     panel = app.query_one(LaunchPanel)
-    panel.query_one("#flags-sharing").select(0x200)  # type: ignore[attr-defined]
     panel.query_one("#group-sharing").collapsed = False  # type: ignore[attr-defined]
+    panel.query_one("#flags-sharing").focus()
+    await pilot.press("down", "space")  # CLONE_FS
     await until(pilot, lambda: panel.outlook.problems)
-    await seconds(1)
+    await seconds(4)
 
 
 async def shell(app: NsviewApp, pilot: Ui) -> None:
