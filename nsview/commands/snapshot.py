@@ -131,7 +131,7 @@ def _record(args: argparse.Namespace, over_time: bool) -> int:
         try:
             with nullcontext() if args.output == "-" else file:
                 recorder = Recorder(Writer(file, facts, compress=args.output.endswith(".gz")), plan, events)
-                with _stopped_by_signals(recorder.stop.set):
+                with _stopped_by_signals(recorder.stop):
                     recorder.run()
         except BrokenPipeError:
             raise  # our reader went away: cli.main() knows what to do

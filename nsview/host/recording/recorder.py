@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import select
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +24,9 @@ from spawner.namespaces import KINDS
 
 _GATHER = 0.05
 """Seconds that events are let come together, so as to wake up rarely."""
+
+_LONGEST_WAIT = 86400.0
+"""Seconds: poll(2) takes milliseconds as an int."""
 
 _PATIENCE = 0.25
 """Seconds after which a signal is noticed while events are waited for."""
@@ -81,7 +84,7 @@ class Plan:
 
 
 class Recorder:
-    """Records by a plan until it is done, or ``stop`` is set by a signal handler or another thread.
+    """Records by a plan until it is done, or stop() is called.
 
     ``source`` gives events, read by the thread that runs; None: there are none.
     """
@@ -90,7 +93,8 @@ class Recorder:
         self, writer: Writer, plan: Plan, source: Source | None = None, look: Callable[[], Snapshot] = take
     ) -> None:
         """Record nothing yet."""
-        self.stop = threading.Event()
+        self._stopped = False
+        self._waking = -1
         self._writer = writer
         self._plan = plan
         self._source = source
@@ -102,6 +106,20 @@ class Recorder:
 
     def run(self) -> None:
         """Record to the end. OSError when the file cannot be written or the processes cannot be read."""
+        waking = self._waking = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            self._run()
+        finally:
+            self._waking = -1
+            os.close(waking)
+
+    def stop(self) -> None:
+        """End the recording in order, soon; a signal handler may call it, for no lock is taken."""
+        self._stopped = True
+        if self._waking >= 0:
+            os.eventfd_write(self._waking, 1)
+
+    def _run(self) -> None:
         began = time.monotonic()
         due, reason = began, "count"
         while True:
@@ -111,7 +129,7 @@ class Recorder:
             due = max(due + self._plan.interval, time.monotonic())
             end = math.inf if self._plan.duration is None else began + self._plan.duration
             if self._stopped_before(min(due, end)) or due > end:
-                reason = "signal" if self.stop.is_set() else "duration"
+                reason = "signal" if self._stopped else "duration"
                 self.sample()  # so that what was told since the last one lies between two
                 break
         self._tell(self._heard())
@@ -134,12 +152,14 @@ class Recorder:
 
     def _stopped_before(self, due: float) -> bool:
         """Wait until a time (time.monotonic()) and write the events as they come; True when stopped before."""
-        while not self.stop.is_set() and (left := due - time.monotonic()) > 0:
+        waking = select.poll()
+        waking.register(self._waking, select.POLLIN)
+        while not self._stopped and (left := due - time.monotonic()) > 0:
             if self._source is None:
-                self.stop.wait(min(left, threading.TIMEOUT_MAX))
+                waking.poll(math.ceil(min(left, _LONGEST_WAIT) * 1000))
             else:
                 self._tell(self._source.read(min(left, _PATIENCE), min(left, _GATHER)))
-        return self.stop.is_set()
+        return self._stopped
 
     def _heard(self) -> list[Event]:
         """Return what has happened up to now and was not yet told."""
