@@ -139,7 +139,7 @@ def test_where_one_has_to_look_it_says_so_and_tells_what_it_sees():
             seen.communicate()
             out, err = process.communicate(timeout=60)
     assert (head["version"], head["source"], head["why"]) == (1, "looking", "not told in a child network namespace")
-    assert "short-lived processes are missed" in err
+    assert "guessed, short lives are missed" in err
     assert err.count("\n") == 1
     end = json.loads(out)
     assert (end["pid"], end["command"], end["status"], end["signal"]) == (seen.pid, "cat", None, None)

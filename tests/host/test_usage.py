@@ -7,6 +7,7 @@ import time
 
 import pytest
 from children import rename
+from leftovers import until
 
 from nsview.host.process import PinnedProcess, ProcessGoneError
 from nsview.host.sampling import sample
@@ -159,8 +160,19 @@ def test_rates_of_a_real_process_are_its_own(forked):
 def test_a_name_that_imitates_the_kernels_lines_deceives_nobody(forked, comm):
     """Without taskstats switches are read of each thread's status, whose first line is the name."""
     pid, _ = forked(lambda: rename(comm))
-    usage = sample(pid)
-    with open(f"/proc/{pid}/status", newline="\n") as file:
-        status = dict(line.split(":\t", 1) for line in file if ":\t" in line)
-    assert usage.voluntary == int(status["voluntary_ctxt_switches"])
+
+    def switches() -> int:
+        with open(f"/proc/{pid}/status", newline="\n") as file:
+            status = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+        return int(status["voluntary_ctxt_switches"])
+
+    def undisturbed() -> tuple[Usage, int] | None:
+        """What is sampled while nothing changes: the child may be on its way to sleep."""
+        before, usage = switches(), sample(pid)
+        return (usage, before) if switches() == before else None
+
+    found = until(undisturbed)
+    assert found
+    usage, told = found
+    assert usage.voluntary == told
     assert usage.threads == 1

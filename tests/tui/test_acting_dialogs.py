@@ -114,7 +114,10 @@ async def test_a_long_act_shows_how_far_it_is_and_is_called_off(nothing_left: Ce
 
         worker = app.run_worker(app.actor.work("Kill 10 processes", work))
         await until(
-            lambda: isinstance(app.screen, Working) and "killing" in str(app.screen.query_one("#doing").render())
+            lambda: (
+                isinstance(app.screen, Working)
+                and any("killing" in str(widget.render()) for widget in app.screen.query("#doing"))
+            )
         )
         await pilot.press("escape")
         assert await worker.wait() == "called off"

@@ -13,6 +13,7 @@ import select
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -107,8 +108,7 @@ class Launcher:
         self._asked = asked
         self.doing: Doing | None = None
         """What it waits for now."""
-        self._open = 0
-        self._counting = threading.RLock()
+        self._open: deque[None] = deque()  # one for each piece of work asked for; no lock, for signal handlers ask too
         self._work: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll = select.poll()
@@ -203,8 +203,7 @@ class Launcher:
             unborn.kill(self._thread.native_id, [child.pid for child in [*self._children.values()]])
 
     def _ask(self, work: Callable[[], object]) -> None:
-        with self._counting:
-            self._open += 1
+        self._open.append(None)
         self._work.put(work)
         os.eventfd_write(self._wake, 1)
         if threading.current_thread() is not self._thread:
@@ -213,7 +212,7 @@ class Launcher:
     @property
     def busy(self) -> bool:
         """Whether something that was asked for is not done yet."""
-        return self._open > 0
+        return bool(self._open)
 
     # In the thread.
 
@@ -244,8 +243,7 @@ class Launcher:
             except queue.Empty:
                 return
             work()
-            with self._counting:
-                self._open -= 1
+            self._open.pop()
 
     def _launch(
         self,
