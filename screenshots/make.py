@@ -174,9 +174,9 @@ async def events(app: NsviewApp, pilot: Ui) -> None:
     log = app.query_one(EventList)
     await until(pilot, lambda: log.note.startswith(("Nothing", "No event")))
     await pilot.press("5")
-    for line, ends in (("ls -d /", 2), ("sh -c 'kill -9 $$'", 3), ("sleep 1000 & cat /missing", 4)):
+    for ends, line in enumerate(("ls -d /", "sh -c 'kill -9 $$'", "sleep 1000 & cat /missing"), 1):
         await pilot.press(*line, "enter")
-        await until(pilot, lambda ends=ends: sum(one.told.event.what == "exit" for one in log.record.shown) >= ends - 1)
+        await until(pilot, lambda ends=ends: sum(one.told.event.what == "exit" for one in log.record.shown) >= ends)
         await seconds(0.5)
     await pilot.press(LEAVE_TERMINAL, "7")
     await seconds(4)

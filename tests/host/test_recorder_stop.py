@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import pytest
 from leftovers import Census
@@ -46,29 +47,27 @@ def record(stop_at: int, with_events: bool) -> str | None:
     file = io.BytesIO()
     source = Polling(0.001, lambda: snapshot) if with_events else None
     lines = 0
-    try:
-        recorder = Recorder(Writer(file, HEADER), Plan(interval=0.002), source, look=lambda: snapshot)
 
-        def watch(frame: FrameType, event: str, _argument: object) -> object:
-            nonlocal lines
-            if event == "line":
-                lines += 1
-                if lines == stop_at:
-                    sys.settrace(None)
-                    recorder.stop()
-            return watch
+    def watch(_frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal lines
+        if event == "line":
+            lines += 1
+            if lines == stop_at:
+                sys.settrace(None)
+                recorder.stop()
+        return watch
 
-        waiting = recorder._stopped_before
-
-        def traced(due: float) -> bool:
+    class Traced(Recorder):
+        def _stopped_before(self, due: float) -> bool:
             if lines < stop_at:
-                sys.settrace(watch)  # type: ignore[arg-type]
+                sys.settrace(watch)
             try:
-                return waiting(due)
+                return super()._stopped_before(due)
             finally:
                 sys.settrace(None)
 
-        recorder._stopped_before = traced  # type: ignore[method-assign]
+    try:
+        recorder = Traced(Writer(file, HEADER), Plan(interval=0.002), source, look=lambda: snapshot)
         recorder.run()
     finally:
         if source is not None:

@@ -28,18 +28,23 @@ def slow(tmp_path: Path) -> Iterator[SlowProgram]:
         yield program
 
 
-def test_closing_does_not_wait_for_an_execve_that_hangs(slow: SlowProgram, nothing_left: Census) -> None:
-    launcher = Launcher(lambda _message: None)
-    launcher.start()
-    launcher.launch(Spec(args=(slow.path,), stdio=Stdio.NULL))
-    slow.wait_for_somebody()
+def closes(launcher: Launcher, slow: SlowProgram) -> bool:
+    """Close a launcher; tell whether it had closed before the program was let go."""
     closing = threading.Thread(target=launcher.close, daemon=True)
     closing.start()
     closing.join(10)
     over = not closing.is_alive()
     slow.let_go()
     closing.join(10)
-    assert over
+    return over
+
+
+def test_closing_does_not_wait_for_an_execve_that_hangs(slow: SlowProgram, nothing_left: Census) -> None:
+    launcher = Launcher(lambda _message: None)
+    launcher.start()
+    launcher.launch(Spec(args=(slow.path,), stdio=Stdio.NULL))
+    slow.wait_for_somebody()
+    assert closes(launcher, slow)
 
 
 async def test_what_the_launcher_is_at_for_long_is_told_until_it_is_done(
@@ -66,10 +71,4 @@ def test_closing_does_not_wait_for_a_held_child_whose_execve_hangs(slow: SlowPro
     assert until_there(lambda: born)
     launcher.resume(born[0].launched.number)
     slow.wait_for_somebody()
-    closing = threading.Thread(target=launcher.close, daemon=True)
-    closing.start()
-    closing.join(10)
-    over = not closing.is_alive()
-    slow.let_go()
-    closing.join(10)
-    assert over
+    assert closes(launcher, slow)
